@@ -1,0 +1,83 @@
+# `make help` lists what there is. Each target works alone on a fresh machine with Python 3.11 to 3.13.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+SUITABLE := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11 python; do \
+	$$name -c '$(SUITABLE)' >/dev/null 2>&1 && { command -v $$name; break; }; done)
+BIN := .venv/bin
+CLASS := _build/class
+# One thread a process: the builds and tests below already run two processes.
+export OMP_NUM_THREADS ?= 1
+# nbgrader starts `alembic` by name, and notebooks start `python3`.
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: help course test test-fast book assignments grade-sample lint bench clean
+
+help: ## list the targets
+	@echo "nlp_course: an executable course in natural language processing"
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' \
+		| while IFS=$$'\t' read -r name text; do printf '  make %-13s %s\n' "$$name" "$$text"; done
+
+course: .venv/.installed ## book, assignments and a graded sample class; about 8 minutes the first time
+	@echo "course: builds the book, releases the assignments, grades the sample class (about 8 minutes the first time)"
+	@$(MAKE) book
+	@$(MAKE) assignments
+	@$(MAKE) grade-sample
+	@echo
+	@echo "The book        $(CURDIR)/_build/html/index.html"
+	@echo "For students    $(CURDIR)/assignments"
+	@echo "Marks           $(CURDIR)/$(CLASS)/marks.csv"
+	@echo "Gradebook       $(CURDIR)/$(CLASS)/gradebook.db"
+	@echo "Feedback        $(CURDIR)/$(CLASS)/feedback"
+
+book: .venv/.installed ## the book, each page's cells run; about 4 minutes, seconds when nothing changed
+	@echo "book: runs the pages and builds _build/html (about 4 minutes; under 20 seconds when nothing changed)"
+	@$(BIN)/python book/_ext/build.py
+
+assignments: .venv/.installed ## what students get, made from solutions/; about 10 seconds
+	@echo "assignments: releases solutions/ to assignments/ (about 10 seconds)"
+	@$(BIN)/python -m nlp_course.grading release
+
+grade-sample: .venv/.installed ## grade a made-up class with nbgrader; about 2 minutes
+	@echo "grade-sample: makes a class, grades it, writes marks and feedback under $(CLASS) (about 2 minutes)"
+	@$(BIN)/python -m nlp_course.grading sample --out $(CLASS)
+
+test: .venv/.installed ## all tests, book and browser included; about 12 minutes
+	@echo "test: runs all tests, the book's build included (about 12 minutes)"
+	@$(BIN)/pytest -n 2 --dist loadgroup $(if $(REQUIRE),--require "$(REQUIRE)") $(PYTEST_ARGS)
+
+test-fast: .venv/.installed ## unit tests only; about 1 minute
+	@echo "test-fast: runs the unit tests (about 1 minute)"
+	@$(BIN)/pytest -n 2 -m "not (book or browser or assignments or grading or slow)" $(PYTEST_ARGS)
+
+lint: .venv/.installed ## style, types and spelling; about 20 seconds
+	@echo "lint: ruff, mypy, codespell, notebooks without outputs (about 20 seconds)"
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/codespell
+	@$(BIN)/nbstripout --verify $$(git ls-files '*.ipynb')
+
+bench: .venv/.installed ## our speed beside the peers', as ratios in one run; about 10 minutes
+	@echo "bench: trains beside gensim (about 10 minutes)"
+	@$(BIN)/python -m benchmarks.word2vec
+
+clean: ## remove what was generated, except .venv
+	@echo "clean: removes _build, notebooks and caches (a second)"
+	@rm -rf _build notebooks build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+.venv/.installed: requirements.txt pyproject.toml
+	@if [ -z "$(PYTHON)" ]; then \
+		found=$$(command -v python3 >/dev/null && python3 --version || echo "no python3"); \
+		echo "This needs Python 3.11, 3.12 or 3.13; here is $$found. Install one (python.org, or your" \
+			"package manager), or name it: make PYTHON=/path/to/python3.12" >&2; exit 1; fi
+	@if ! $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null; then \
+		echo "$(PYTHON) cannot make virtual environments; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; fi
+	@echo "install: makes .venv with $$($(PYTHON) --version) and installs requirements.txt (2 to 5 minutes, 2 GB)"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --disable-pip-version-check --progress-bar on -q -r requirements.txt
+	@$(BIN)/python -m pip install --disable-pip-version-check -q --no-deps -e .
+	@touch $@

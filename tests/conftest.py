@@ -1,0 +1,59 @@
+"""What the tests need from the machine, and how they skip, aloud, where it is absent."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+# Tests that share one costly thing (the built book, a graded class) stay on one worker.
+SHARED = {"book": "book", "browser": "book", "grading": "grading"}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--require",
+        default="",
+        metavar="MARKS",
+        help="marks, separated by spaces, whose tests must be able to run here: "
+        "'browser real_data' makes a missing Chromium or corpus an error, not a skip",
+    )
+
+
+def _missing(mark: str) -> str | None:
+    """Why tests with this mark cannot run here; None when they can."""
+    if mark == "real_data":
+        for name in ("NLTK_DATA", "NLP_COURSE_DATA"):
+            folder = os.environ.get(name)
+            if not folder or not Path(folder).is_dir():
+                return f"real corpora: {name} must name a folder that holds them, it is {folder!r}"
+    if mark == "browser" and not shutil.which("chromium"):
+        return "headless browser: install Chromium (Debian: apt-get install chromium)"
+    if mark == "gpu":
+        if not importlib.util.find_spec("torch"):
+            return "torch is not installed"
+        import torch
+
+        if not torch.cuda.is_available():
+            return "no CUDA device"
+    return None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    reasons = {mark: _missing(mark) for mark in ("real_data", "browser", "gpu")}
+    for mark in config.getoption("--require").split():
+        if mark not in reasons:
+            raise pytest.UsageError(f"--require knows {', '.join(reasons)}; not {mark!r}")
+        if reasons[mark]:
+            raise pytest.UsageError(f"required, but cannot run here: {reasons[mark]}")
+    for item in items:
+        for mark, reason in reasons.items():
+            if reason and item.get_closest_marker(mark):
+                item.add_marker(pytest.mark.skip(reason=reason))
+        for mark, group in SHARED.items():
+            if item.get_closest_marker(mark):
+                item.add_marker(pytest.mark.xdist_group(group))
+                break
