@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import shutil
-from pathlib import Path
 
 import pytest
 
 # Tests that share one costly thing (the built book, a graded class) stay on one worker.
 SHARED = {"book": "book", "browser": "book", "grading": "grading"}
+
+NEVER_NEEDED = ("text8",)  # too large to ask for
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -26,10 +26,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def _missing(mark: str) -> str | None:
     """Why tests with this mark cannot run here; None when they can."""
     if mark == "real_data":
-        for name in ("NLTK_DATA", "NLP_COURSE_DATA"):
-            folder = os.environ.get(name)
-            if not folder or not Path(folder).is_dir():
-                return f"real corpora: {name} must name a folder that holds them, it is {folder!r}"
+        # Imported late: the run-time shape checks must be in place before the package is.
+        from nlp_course import data
+
+        missing = [name for name in data.names() if name not in NEVER_NEEDED and data.missing(name)]
+        if missing:
+            return f"real corpora: run nlp-course data fetch {' '.join(missing)}"
     if mark == "browser" and not shutil.which("chromium"):
         return "headless browser: install Chromium (Debian: apt-get install chromium)"
     if mark == "gpu":

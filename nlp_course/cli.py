@@ -1,0 +1,53 @@
+"""The command ``nlp-course``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from nlp_course import data
+
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, help="Tools of the course, for a command line."
+)
+data_app = typer.Typer(no_args_is_help=True, help="The course's data sets.")
+app.add_typer(data_app, name="data")
+
+
+@app.callback()
+def main() -> None:
+    """Tools of the course, for a command line."""
+
+
+@data_app.command("list")
+def list_data() -> None:
+    """Every data set: whether it is on this machine, how much it is to download, its title."""
+    for name in data.names():
+        info = data.info(name)
+        state = "here" if data.available(name) else "to download"
+        size = f"{info.download_bytes / 1e3:,.0f} kB" if info.download_bytes else ""
+        typer.echo(f"{name:<18}{state:<12}{size:>10}  {info.title} ({info.kind})")
+
+
+@data_app.command("fetch")
+def fetch_data(
+    names: Annotated[list[str] | None, typer.Argument(help="names, as `list` shows them")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="every data set")] = False,
+) -> None:
+    """Download data sets into the cache, so that they load without a network."""
+    if bool(names) == everything:
+        raise typer.BadParameter("name data sets, or ask for --all")
+    failed = []
+    for name in data.names() if everything else names or []:
+        try:
+            data.fetch(name)
+        except data.DataError as error:
+            # One set that cannot be had does not keep the others from being fetched.
+            typer.echo(str(error), err=True)
+            failed.append(name)
+        else:
+            typer.echo(f"{name}: here")
+    if failed:
+        typer.echo(f"not fetched: {', '.join(failed)}", err=True)
+        raise typer.Exit(code=1)

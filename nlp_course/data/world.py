@@ -1,0 +1,88 @@
+"""World: a generated language whose truths are known.
+
+A grammar (`nlp_course.data.world_grammar`) speaks of kings and queens, of capitals, of what people
+did yesterday and do every day. Every sentence has exactly one derivation, so its probability, the
+entropy of the language, and with it the lowest perplexity a language model can reach, are computed
+and not estimated. Words that are related are used alike, so analogies have answers.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from functools import cached_property
+from itertools import islice, permutations
+
+from nlp_course.data import world_grammar
+from nlp_course.data.dataset import Analogy
+from nlp_course.data.grammar import Grammar
+
+
+class World:
+    """The generated language; the seed decides which sentences are drawn, not the language.
+
+    Parameters
+    ----------
+    seed : the same seed gives the same sentences; the first n of more are the n
+
+    Examples
+    --------
+    >>> world = World(seed=0)
+    >>> world.sentences(2) == World(seed=0).sentences(5)[:2]
+    True
+    """
+
+    def __init__(self, seed: int = 0) -> None:
+        self.seed = seed
+
+    def __repr__(self) -> str:
+        return f"World(seed={self.seed})"
+
+    @cached_property
+    def grammar(self) -> Grammar:
+        """The rules and their probabilities."""
+        return Grammar(world_grammar.rules(), start="Sentence")
+
+    @property
+    def vocabulary(self) -> list[str]:
+        """Every word of the language, in alphabetical order."""
+        return sorted(self.grammar.words)
+
+    def sentences(self, n: int) -> list[list[str]]:
+        """The first n sentences of this seed, as lower-case tokens.
+
+        Raises
+        ------
+        ValueError : n is negative.
+        """
+        if n < 0:
+            raise ValueError(f"n must be at least 0, got {n}")
+        return list(islice(self.grammar.sample(random.Random(self.seed)), n))
+
+    def text(self, n: int) -> str:
+        """The first n sentences, tokens joined by spaces, a sentence a line."""
+        return "\n".join(" ".join(sentence) for sentence in self.sentences(n))
+
+    def log2_probability(self, sentence: Sequence[str]) -> float:
+        """Exact log2 of a sentence's probability; -inf where the language does not have it."""
+        return self.grammar.log2_probability(sentence)
+
+    def entropy(self) -> float:
+        """Bits a token, STOP counted: H(sentence) / E[length + 1].
+
+        A sentence's bits are shared by its words and the STOP that ends it. No model of the
+        language has a lower cross-entropy, and none a perplexity below 2 to this power.
+        """
+        return self.grammar.entropy() / (self.grammar.expected_length() + 1)
+
+    def analogies(self) -> list[Analogy]:
+        """Every question a : b :: c : d that the words of the language answer.
+
+        >>> Analogy("man", "woman", "king", "queen", "gender") in World().analogies()
+        True
+        """
+        return [
+            Analogy(*first, *second, category)
+            for category, pairs in world_grammar.pairs().items()
+            for first, second in permutations(pairs, 2)
+        ]
