@@ -1,0 +1,279 @@
+"""How alike word vectors are, and whether people agree.
+
+Similarity is the cosine throughout: the angle between vectors, whatever their lengths.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from nlp_course.text import Vocabulary
+
+QUESTIONS_AT_ONCE = 256  # bounds the memory of `analogy_accuracy`: questions × vocabulary scores
+
+
+class Neighbour(NamedTuple):
+    """A word, and the cosine of its vector with the one asked about."""
+
+    word: str
+    cosine: float
+
+
+class RatingCorrelation(NamedTuple):
+    """Spearman's ρ with people's ratings, over the pairs whose words are known."""
+
+    spearman: float
+    used: int
+    missing: tuple[tuple[str, str], ...]
+
+
+class AnalogyAccuracy(NamedTuple):
+    """The share of analogies answered right, among those whose four words are known."""
+
+    accuracy: float
+    correct: int
+    used: int
+    missing: tuple[tuple[str, str, str, str], ...]
+
+
+def cosine(first: Float[np.ndarray, "d"], second: Float[np.ndarray, "d"]) -> float:
+    """cos(u, v) = u·v / (‖u‖ ‖v‖), from −1 to 1.
+
+    Raises
+    ------
+    ValueError : a vector is 0, so that it has no direction, or the lengths differ.
+
+    Examples
+    --------
+    >>> round(cosine(np.array([1.0, 0.0]), np.array([1.0, 1.0])), 4)
+    0.7071
+    """
+    if first.shape != second.shape:
+        raise ValueError(f"the vectors differ in length: {first.shape[0]} and {second.shape[0]}")
+    return float(_unit(first[None])[0] @ _unit(second[None])[0])
+
+
+def cosine_matrix(
+    rows: Float[np.ndarray, "n d"], columns: Float[np.ndarray, "m d"]
+) -> Float[np.ndarray, "n m"]:
+    """The cosine of every row of one matrix with every row of another.
+
+    Raises
+    ------
+    ValueError : a row is 0 or not finite, or the two do not share d.
+    """
+    if rows.shape[1] != columns.shape[1]:
+        raise ValueError(f"the vectors differ in length: {rows.shape[1]} and {columns.shape[1]}")
+    return _unit(rows) @ _unit(columns).T
+
+
+def _unit(vectors: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n d"]:
+    """The vectors at length 1."""
+    if not np.all(np.isfinite(vectors)):
+        raise ValueError("vectors must be finite: did training diverge?")
+    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    if not np.all(norms > 0):
+        raise ValueError(
+            f"vector {int(np.argmin(norms))} is 0 everywhere and has no direction, so no cosine"
+        )
+    return np.asarray(vectors / norms)
+
+
+@dataclass(frozen=True)
+class WordVectors:
+    """A vector for each word of a vocabulary.
+
+    Raises
+    ------
+    ValueError : the vectors and the words differ in number, or a vector is not finite.
+
+    Examples
+    --------
+    >>> vocabulary = Vocabulary.from_sentences([["north", "east", "northeast"]])
+    >>> vocabulary.words
+    ('east', 'north', 'northeast')
+    >>> vectors = WordVectors(vocabulary, np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]]))
+    >>> [word for word, _ in vectors.neighbours("east")]
+    ['northeast', 'north']
+    """
+
+    vocabulary: Vocabulary
+    vectors: Float[np.ndarray, "vocabulary d"]
+
+    def __post_init__(self) -> None:
+        if len(self.vectors) != len(self.vocabulary):
+            raise ValueError(
+                f"each word needs one vector, got {len(self.vocabulary)} words and "
+                f"{len(self.vectors)} vectors"
+            )
+        if not np.all(np.isfinite(self.vectors)):
+            raise ValueError("vectors must be finite: did training diverge?")
+
+    @cached_property
+    def unit(self) -> Float[np.ndarray, "vocabulary d"]:
+        """The vectors at length 1; a vector that is 0 everywhere stays so, near to nothing."""
+        norms = np.linalg.norm(self.vectors, axis=1, keepdims=True)
+        return np.asarray(self.vectors / np.where(norms > 0, norms, 1.0))
+
+    def vector(self, word: str) -> Float[np.ndarray, "d"]:
+        """The vector of a word.
+
+        Raises
+        ------
+        UnknownWordError : the vocabulary does not have it.
+        """
+        return np.asarray(self.vectors[self.vocabulary.id(word)])
+
+    def similarity(self, first: str, second: str) -> float:
+        """The cosine of two words' vectors.
+
+        Raises
+        ------
+        UnknownWordError : the vocabulary does not have one of them.
+        ValueError : the vector of one is 0 everywhere.
+        """
+        return cosine(self.vector(first), self.vector(second))
+
+    def neighbours(self, word: str, k: int = 10) -> list[Neighbour]:
+        """The k words of largest cosine with a word, itself excluded.
+
+        Raises
+        ------
+        UnknownWordError : the vocabulary does not have it.
+        ValueError : k < 1.
+        """
+        index = self.vocabulary.id(word)
+        return self._nearest(self.unit[index], [index], k)
+
+    def analogy(self, a: str, b: str, c: str, k: int = 1) -> list[Neighbour]:
+        """What is to c as b is to a: the k words x of largest cos(x_b − x_a + x_c, x).
+
+        The vectors are brought to length 1 first, and a, b and c are no answers.
+
+        Raises
+        ------
+        UnknownWordError : the vocabulary does not have one of them.
+        ValueError : k < 1.
+
+        References
+        ----------
+        Mikolov, Yih and Zweig 2013, Linguistic Regularities in Continuous Space Word
+        Representations.
+        """
+        given = [self.vocabulary.id(word) for word in (a, b, c)]
+        x_a, x_b, x_c = self.unit[given]
+        return self._nearest(x_b - x_a + x_c, given, k)
+
+    def _nearest(
+        self, direction: Float[np.ndarray, "d"], excluded: list[int], k: int
+    ) -> list[Neighbour]:
+        if k < 1:
+            raise ValueError(f"k must be at least 1, got {k}")
+        norm = np.linalg.norm(direction)
+        scores = self.unit @ (direction / norm if norm > 0 else direction)  # (vocabulary,)
+        scores[excluded] = -np.inf
+        best = np.argsort(-scores, kind="stable")[: min(k, len(scores) - len(set(excluded)))]
+        return [Neighbour(self.vocabulary.words[index], float(scores[index])) for index in best]
+
+
+def rating_correlation(
+    vectors: WordVectors, ratings: Iterable[tuple[str, str, float]]
+) -> RatingCorrelation:
+    """Whether the vectors find the same words alike as people do: Spearman's ρ of ranks.
+
+    Words are looked up in lower case. A pair with an unknown word is left out and counted, never
+    guessed: compare vectors over the same pairs only.
+
+    Parameters
+    ----------
+    ratings : (first word, second word, how alike people found them)
+
+    Raises
+    ------
+    ValueError : fewer than three pairs have both words.
+
+    References
+    ----------
+    Finkelstein et al. 2002, Placing Search in Context, for WordSim-353.
+    """
+    from scipy.stats import spearmanr
+
+    cosines, scores, missing = [], [], []
+    for first, second, score in ratings:
+        pair = first.lower(), second.lower()
+        if pair[0] in vectors.vocabulary and pair[1] in vectors.vocabulary:
+            cosines.append(vectors.similarity(*pair))
+            scores.append(score)
+        else:
+            missing.append(pair)
+    if len(scores) < 3:
+        raise ValueError(
+            f"a correlation needs at least 3 pairs whose words are known, got {len(scores)} "
+            f"({len(missing)} have an unknown word)"
+        )
+    return RatingCorrelation(
+        float(spearmanr(cosines, scores).statistic), len(scores), tuple(missing)
+    )
+
+
+def analogy_accuracy(
+    vectors: WordVectors, analogies: Iterable[tuple[str, str, str, str]]
+) -> AnalogyAccuracy:
+    """How many analogies a : b :: c : d the vectors answer with d (see `WordVectors.analogy`).
+
+    Parameters
+    ----------
+    analogies : the words a, b, c, d, looked up in lower case; what follows in a record is not read
+
+    Raises
+    ------
+    ValueError : no analogy has all its words in the vocabulary.
+    """
+    known, missing = [], []
+    for record in analogies:
+        a, b, c, d = (word.lower() for word in record[:4])
+        if all(word in vectors.vocabulary for word in (a, b, c, d)):
+            known.append([vectors.vocabulary.id(word) for word in (a, b, c, d)])
+        else:
+            missing.append((a, b, c, d))
+    if not known:
+        raise ValueError(f"none of the {len(missing)} analogies has all its words known")
+    correct = 0
+    for start in range(0, len(known), QUESTIONS_AT_ONCE):
+        given = np.array(known[start : start + QUESTIONS_AT_ONCE])  # (question, 4)
+        x_a, x_b, x_c, _ = vectors.unit[given.T]  # each (question, d)
+        scores = (x_b - x_a + x_c) @ vectors.unit.T  # (question, vocabulary)
+        np.put_along_axis(scores, given[:, :3], -np.inf, axis=1)
+        correct += int((scores.argmax(axis=1) == given[:, 3]).sum())
+    return AnalogyAccuracy(correct / len(known), correct, len(known), tuple(missing))
+
+
+def project(
+    vectors: Float[np.ndarray, "n d"], dimensions: int = 2
+) -> Float[np.ndarray, "n dimensions"]:
+    """Principal components: the flat map on which the points spread most.
+
+    Each axis is turned so that its entry of largest size is positive, so the same vectors always
+    give the same map.
+
+    Raises
+    ------
+    ValueError : dimensions is below 1 or above n or d.
+
+    References
+    ----------
+    Pearson 1901, On Lines and Planes of Closest Fit to Systems of Points in Space.
+    """
+    from sklearn.decomposition import PCA
+
+    if not 1 <= dimensions <= min(vectors.shape):
+        raise ValueError(f"dimensions must lie in 1 … {min(vectors.shape)}, got {dimensions}")
+    points = PCA(n_components=dimensions, svd_solver="full").fit_transform(vectors)
+    largest = np.abs(points).argmax(axis=0)
+    return np.asarray(points * np.where(points[largest, np.arange(dimensions)] < 0, -1.0, 1.0))

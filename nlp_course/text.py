@@ -1,0 +1,269 @@
+"""From raw text to ids: normalising, tokenising, vocabularies, n-grams, coverage.
+
+Every later module works on integers; here is where words get them.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import TypeVar
+
+import numpy as np
+from jaxtyping import Int
+
+Token = TypeVar("Token")
+
+# Vowel points and accents are no letters to `re`, but stand inside Hebrew, Arabic and other words.
+_MARKS = "".join(
+    chr(code)
+    for code in range(0x300, sys.maxunicode + 1)
+    if unicodedata.category(chr(code)) in ("Mn", "Mc")
+)
+_LETTER = rf"(?:[^\W\d_]|[{_MARKS}])"
+# A number with its separators; a word with apostrophes, hyphens or, in Persian, zero-width
+# non-joiners inside; any other sign by itself.
+_TOKEN = re.compile(rf"\d+(?:[.,:]\d+)*|{_LETTER}+(?:['’\-\u200c]?(?:{_LETTER}|\d)+)*|\S")
+# The end mark, and what closes after it, stay with the sentence that they end.
+_SENTENCE_END = re.compile(r"(?:(?<=[.!?…؟])|(?<=[.!?…؟][\"'”’)\]]))\s+(?=[\"'“‘(\[]*\w)")
+
+
+class UnknownWordError(KeyError):
+    """A word is not in the vocabulary, and no word there stands for such words."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])  # a KeyError would show it quoted and escaped
+
+
+def normalize(text: str, lowercase: bool = True) -> str:
+    r"""One spelling for what looks the same: Unicode NFC, single spaces, lower case.
+
+    Examples
+    --------
+    >>> normalize("  The  CAT\nsat ")
+    'the cat sat'
+    """
+    if lowercase:
+        text = text.lower()
+    # After lower-casing, which can leave a letter and its mark apart.
+    return " ".join(unicodedata.normalize("NFC", text).split())
+
+
+def tokenize(text: str) -> list[str]:
+    """Cut text into words, numbers and punctuation marks.
+
+    Apostrophes and hyphens inside a word belong to it, so do separators inside a number; every
+    other sign is a token by itself. Nothing but white space is lost.
+
+    Examples
+    --------
+    >>> tokenize("Don't pay $1,000.50 for a well-known book!")
+    ["Don't", 'pay', '$', '1,000.50', 'for', 'a', 'well-known', 'book', '!']
+    """
+    return _TOKEN.findall(text)
+
+
+def split_sentences(text: str) -> list[str]:
+    """Cut text after each end mark that white space and a word follow.
+
+    A rule, not a model: it also cuts after "Dr." and other abbreviations.
+
+    Examples
+    --------
+    >>> split_sentences("I like NLP. I enjoy flying! (So do I.)")
+    ['I like NLP.', 'I enjoy flying!', '(So do I.)']
+    """
+    return [sentence for sentence in _SENTENCE_END.split(text.strip()) if sentence]
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The words of a corpus, each with an id and a count.
+
+    Ids run from 0: special tokens first, then words by falling count, ties in alphabetical order.
+
+    Parameters
+    ----------
+    words : word of each id
+    counts : how often each was seen; `unknown` has the count of all the words it stands for
+    unknown : the word that stands for those outside the vocabulary, or None
+
+    Raises
+    ------
+    ValueError : a word stands there twice, counts and words differ in number, or `unknown` is not
+        among the words.
+
+    Examples
+    --------
+    >>> vocabulary = Vocabulary.from_sentences([["a", "b", "a"], ["a", "c"]])
+    >>> vocabulary.words, vocabulary.counts.tolist()
+    (('a', 'b', 'c'), [3, 1, 1])
+    >>> vocabulary.encode(["c", "a"]).tolist()
+    [2, 0]
+    """
+
+    words: tuple[str, ...]
+    counts: Int[np.ndarray, "vocabulary"]
+    unknown: str | None = None
+    _ids: dict[str, int] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if len(self.words) != len(self.counts):
+            raise ValueError(
+                f"each word needs a count, got {len(self.words)} words, {len(self.counts)} counts"
+            )
+        ids = {word: index for index, word in enumerate(self.words)}
+        if len(ids) != len(self.words):
+            twice = [word for word, count in Counter(self.words).items() if count > 1]
+            raise ValueError(f"a word must stand in a vocabulary once; twice or more: {twice[:5]}")
+        if self.unknown is not None and self.unknown not in ids:
+            raise ValueError(f"the unknown word {self.unknown!r} must be one of the words")
+        object.__setattr__(self, "_ids", ids)
+
+    @classmethod
+    def from_sentences(
+        cls,
+        sentences: Iterable[Sequence[str]],
+        min_count: int = 1,
+        max_size: int | None = None,
+        unknown: str | None = None,
+        specials: Sequence[str] = (),
+    ) -> Vocabulary:
+        """Count the words of a corpus and keep the frequent ones.
+
+        Parameters
+        ----------
+        sentences : tokens, a sequence a sentence
+        min_count : words seen less often are left out
+        max_size : at most so many words, `unknown` and specials included
+        unknown : a token that stands for all words left out; it comes first
+        specials : tokens that need an id whether they were seen or not, such as "<s>"
+
+        Raises
+        ------
+        ValueError : the corpus is empty or no word of it is kept, or a number is below 1.
+        """
+        if min_count < 1:
+            raise ValueError(f"min_count must be at least 1, got {min_count}")
+        if max_size is not None and max_size < 1:
+            raise ValueError(f"max_size must be at least 1, got {max_size}")
+        seen = Counter(chain.from_iterable(sentences))
+        if not seen:
+            raise ValueError("the corpus is empty: give at least one sentence with one token")
+        first = [*([] if unknown is None else [unknown]), *specials]
+        ordinary = [word for word in seen if seen[word] >= min_count and word not in first]
+        ordinary.sort(key=lambda word: (-seen[word], word))
+        room = None if max_size is None else max(max_size - len(first), 0)
+        words = [*first, *ordinary[:room]]
+        if len(words) == len(first):
+            raise ValueError(
+                f"no word is kept: the most frequent is seen {max(seen.values())} times, "
+                f"min_count is {min_count}, max_size {max_size}"
+            )
+        counts = np.array([seen[word] for word in words], dtype=np.int64)
+        if unknown is not None:
+            counts[0] += seen.total() - counts.sum()
+        return cls(tuple(words), counts, unknown)
+
+    def __len__(self) -> int:
+        """Number of words."""
+        return len(self.words)
+
+    def __iter__(self) -> Iterator[str]:
+        """The words, by id."""
+        return iter(self.words)
+
+    def __contains__(self, word: object) -> bool:
+        """Whether a word has an id of its own."""
+        return word in self._ids
+
+    def id(self, word: str) -> int:
+        """The id of a word; that of `unknown` for a word outside.
+
+        Raises
+        ------
+        UnknownWordError : the word is outside and the vocabulary has no `unknown`.
+        """
+        if word in self._ids:
+            return self._ids[word]
+        if self.unknown is not None:
+            return self._ids[self.unknown]
+        raise UnknownWordError(
+            f"{word!r} is not among the {len(self)} words of the vocabulary. Ask first with "
+            f"`{word!r} in vocabulary`, leave such words out with encode_known, or build the "
+            f'vocabulary with unknown="<unk>".'
+        )
+
+    def encode(self, tokens: Iterable[str]) -> Int[np.ndarray, "length"]:
+        """Ids of tokens; words outside become `unknown`.
+
+        Raises
+        ------
+        UnknownWordError : a word is outside and the vocabulary has no `unknown`.
+        """
+        return np.fromiter((self.id(token) for token in tokens), dtype=np.int64)
+
+    def encode_known(self, tokens: Iterable[str]) -> Int[np.ndarray, "length"]:
+        """Ids of those tokens that are in the vocabulary; the others are left out.
+
+        The words around a gap move together, so a window reaches further: word2vec does this.
+        """
+        ids = self._ids
+        return np.array([ids[token] for token in tokens if token in ids], dtype=np.int64)
+
+    def decode(self, ids: Iterable[int]) -> list[str]:
+        """The words of ids.
+
+        Raises
+        ------
+        IndexError : an id is below 0 or not below the number of words.
+        """
+        words = []
+        for index in ids:
+            if not 0 <= index < len(self):
+                raise IndexError(f"ids lie in 0 … {len(self) - 1}, got {index}")
+            words.append(self.words[index])
+        return words
+
+
+def ngrams(tokens: Sequence[Token], n: int) -> list[tuple[Token, ...]]:
+    """All runs of n neighbouring tokens, from left to right.
+
+    Raises
+    ------
+    ValueError : n < 1.
+
+    Examples
+    --------
+    >>> ngrams(["I", "ate", "an", "apple"], 2)
+    [('I', 'ate'), ('ate', 'an'), ('an', 'apple')]
+    """
+    if n < 1:
+        raise ValueError(f"n must be at least 1, got {n}")
+    return list(zip(*(tokens[start:] for start in range(n)), strict=False))
+
+
+def coverage(train: Iterable[Sequence[str]], test: Iterable[Sequence[str]], n: int) -> float:
+    """Share of the test text's n-grams, counted as often as they occur, that training text has.
+
+    N-grams do not cross sentences.
+
+    Raises
+    ------
+    ValueError : n < 1, or no sentence of the test text has n tokens.
+
+    Examples
+    --------
+    >>> coverage([["the", "cat", "sat"]], [["the", "cat", "ran"]], n=2)
+    0.5
+    """
+    seen = set(chain.from_iterable(ngrams(sentence, n) for sentence in train))
+    asked = Counter(chain.from_iterable(ngrams(sentence, n) for sentence in test))
+    if not asked:
+        raise ValueError(f"no sentence of the test text has {n} tokens")
+    return sum(count for ngram, count in asked.items() if ngram in seen) / asked.total()
