@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import TypeVar
+from typing import SupportsIndex, TypeVar
 
 import numpy as np
 from jaxtyping import Int
@@ -216,7 +216,7 @@ class Vocabulary:
         ids = self._ids
         return np.array([ids[token] for token in tokens if token in ids], dtype=np.int64)
 
-    def decode(self, ids: Iterable[int]) -> list[str]:
+    def decode(self, ids: Iterable[SupportsIndex]) -> list[str]:
         """The words of ids.
 
         Raises
@@ -224,7 +224,7 @@ class Vocabulary:
         IndexError : an id is below 0 or not below the number of words.
         """
         words = []
-        for index in ids:
+        for index in map(int, ids):
             if not 0 <= index < len(self):
                 raise IndexError(f"ids lie in 0 … {len(self) - 1}, got {index}")
             words.append(self.words[index])

@@ -6,6 +6,11 @@ import importlib.util
 import shutil
 
 import pytest
+from hypothesis import settings
+
+# How long an example takes depends on what else the machine does.
+settings.register_profile("course", deadline=None)
+settings.load_profile("course")
 
 # Tests that share one costly thing (the built book, a graded class) stay on one worker.
 SHARED = {"book": "book", "browser": "book", "grading": "grading"}

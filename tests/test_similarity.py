@@ -1,0 +1,146 @@
+"""Similarity: cosines by hand, neighbours beside gensim, correlations beside SciPy."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from nlp_course import similarity as si
+from nlp_course.text import UnknownWordError, Vocabulary
+
+WORDS = tuple(f"w{index:02d}" for index in range(40))
+
+
+@pytest.fixture(scope="module")
+def vectors() -> si.WordVectors:
+    vocabulary = Vocabulary(WORDS, np.arange(40, 0, -1))
+    return si.WordVectors(vocabulary, np.random.default_rng(0).normal(size=(40, 8)))
+
+
+@pytest.fixture(scope="module")
+def gensim_vectors(vectors):
+    models = pytest.importorskip("gensim.models", reason="gensim is not installed")
+    keyed = models.KeyedVectors(vector_size=8)
+    keyed.add_vectors(list(WORDS), vectors.vectors)
+    return keyed
+
+
+def test_cosine_of_parallel_orthogonal_and_opposite_vectors():
+    east, north = np.array([2.0, 0.0]), np.array([0.0, 3.0])
+    assert si.cosine(east, 5 * east) == pytest.approx(1)
+    assert si.cosine(east, north) == 0
+    assert si.cosine(east, -east) == pytest.approx(-1)
+
+
+@given(st.floats(0.01, 100), st.integers(0, 1000))
+def test_cosine_does_not_depend_on_length(scale, seed):
+    first, second = np.random.default_rng(seed).normal(size=(2, 5))
+    assert si.cosine(first * scale, second) == pytest.approx(si.cosine(first, second))
+
+
+def test_cosine_matrix_holds_each_cosine():
+    rows, columns = np.random.default_rng(1).normal(size=(2, 3, 4))
+    matrix = si.cosine_matrix(rows, columns[:2])
+    assert matrix.shape == (3, 2)
+    assert matrix[2, 1] == pytest.approx(si.cosine(rows[2], columns[1]))
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "message"),
+    [
+        (np.zeros(2), np.ones(2), "has no direction"),
+        (np.ones(2), np.array([np.nan, 1.0]), "finite"),
+    ],
+)
+def test_cosine_refuses(first, second, message):
+    with pytest.raises(ValueError, match=message):
+        si.cosine(first, second)
+
+
+def test_neighbours_are_gensims_and_leave_the_word_out(vectors, gensim_vectors):
+    ours, theirs = vectors.neighbours("w07", k=5), gensim_vectors.most_similar("w07", topn=5)
+    assert [word for word, _ in ours] == [word for word, _ in theirs]
+    np.testing.assert_allclose([c for _, c in ours], [c for _, c in theirs], atol=1e-6)
+    assert "w07" not in [word for word, _ in vectors.neighbours("w07", k=100)]
+    assert len(vectors.neighbours("w07", k=100)) == 39
+
+
+def test_analogy_is_gensims_and_leaves_the_three_out(vectors, gensim_vectors):
+    for a, b, c in (("w01", "w02", "w03"), ("w10", "w20", "w30")):
+        ours = vectors.analogy(a, b, c, k=4)
+        theirs = gensim_vectors.most_similar(positive=[b, c], negative=[a], topn=4)
+        assert [word for word, _ in ours] == [word for word, _ in theirs]
+        np.testing.assert_allclose([score for _, score in ours], [s for _, s in theirs], atol=1e-6)
+
+
+def test_a_parallelogram_answers_its_analogies():
+    words = ("man", "woman", "king", "queen", "apple")
+    points = np.array([[1.0, 0, 1], [1, 1, 1], [3, 0, 1], [3, 1, 1], [-2, -1, 5]])
+    small = si.WordVectors(Vocabulary(words, np.ones(5, dtype=np.int64)), points)
+    assert small.analogy("man", "woman", "king")[0].word == "queen"
+    result = si.analogy_accuracy(
+        small, [("man", "woman", "king", "queen"), ("Man", "woman", "queen", "unicorn")]
+    )
+    assert result[:3] == (1.0, 1, 1)
+    assert result.missing == (("man", "woman", "queen", "unicorn"),)
+
+
+def test_accuracy_counts_the_analogies_answered_one_by_one(vectors):
+    rng = np.random.default_rng(2)
+    questions = [tuple(WORDS[i] for i in rng.choice(40, 4, replace=False)) for _ in range(600)]
+    # Make a tenth of them right, so that there is something to count.
+    questions = [
+        (a, b, c, vectors.analogy(a, b, c)[0].word if n % 10 == 0 else d)
+        for n, (a, b, c, d) in enumerate(questions)
+    ]
+    right = sum(vectors.analogy(a, b, c)[0].word == d for a, b, c, d in questions)
+    assert si.analogy_accuracy(vectors, questions).correct == right >= 60
+
+
+def test_rating_correlation_is_scipys_over_the_known_pairs(vectors):
+    rng = np.random.default_rng(3)
+    pairs = [
+        (WORDS[i].upper(), WORDS[j], float(rng.random())) for i, j in rng.integers(0, 40, (30, 2))
+    ]
+    result = si.rating_correlation(vectors, [*pairs, ("w01", "nowhere", 5.0)])
+    cosines = [vectors.similarity(a.lower(), b) for a, b, _ in pairs]
+    assert result.spearman == pytest.approx(stats.spearmanr(cosines, [s for *_, s in pairs])[0])
+    assert (result.used, result.missing) == (30, (("w01", "nowhere"),))
+
+
+def test_too_few_known_pairs_are_refused_not_guessed(vectors):
+    with pytest.raises(ValueError, match="at least 3 pairs"):
+        si.rating_correlation(vectors, [("w01", "nowhere", 1.0), ("w01", "w02", 2.0)])
+    with pytest.raises(ValueError, match="none of the 1 analogies"):
+        si.analogy_accuracy(vectors, [("a", "b", "c", "d")])
+
+
+def test_an_unknown_word_is_named(vectors):
+    for ask in (vectors.vector, vectors.neighbours, lambda word: vectors.similarity("w01", word)):
+        with pytest.raises(UnknownWordError, match="'unicorn' is not among the 40 words"):
+            ask("unicorn")
+
+
+def test_vectors_must_fit_their_words():
+    vocabulary = Vocabulary(("a", "b"), np.array([1, 1]))
+    with pytest.raises(ValueError, match="each word needs one vector"):
+        si.WordVectors(vocabulary, np.ones((3, 2)))
+    with pytest.raises(ValueError, match="did training diverge"):
+        si.WordVectors(vocabulary, np.array([[1.0], [np.inf]]))
+
+
+def test_projection_keeps_the_distances_of_flat_points_and_its_signs():
+    flat = (
+        np.random.default_rng(4).normal(size=(10, 2))
+        @ np.linalg.qr(np.random.default_rng(5).normal(size=(6, 2)))[0].T
+    )
+    points = si.project(flat)
+    distance = lambda x: np.linalg.norm(x[:, None] - x[None], axis=-1)  # noqa: E731
+    np.testing.assert_allclose(distance(points), distance(flat), atol=1e-10)
+    np.testing.assert_allclose(si.project(flat), points)
+    assert np.all(points[np.abs(points).argmax(axis=0), [0, 1]] > 0)
+    with pytest.raises(ValueError, match="dimensions must lie in 1 … 6"):
+        si.project(flat, 7)

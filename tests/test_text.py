@@ -1,0 +1,137 @@
+"""Text to ids and back: nothing lost, nothing guessed."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nlp_course import text
+
+SENTENCES = [["b", "a", "c"], ["a", "b", "a"], ["d"]]
+
+
+@given(st.text())
+def test_normalizing_twice_changes_nothing_more(raw):
+    once = text.normalize(raw)
+    assert text.normalize(once) == once
+
+
+def test_composed_and_decomposed_letters_become_one_spelling():
+    assert text.normalize("Cafe\u0301") == text.normalize("CAFÉ") == "café"
+    assert text.normalize("A  B", lowercase=False) == "A B"
+
+
+@given(st.text())
+def test_tokens_hold_every_sign_but_white_space(raw):
+    assert "".join(text.tokenize(raw)) == "".join(raw.split())
+
+
+@pytest.mark.parametrize(
+    ("raw", "tokens"),
+    [
+        ("rock'n'roll, don't!", ["rock'n'roll", ",", "don't", "!"]),
+        ("3.14 and 1,000.", ["3.14", "and", "1,000", "."]),
+        ("well-known -- x2 B2B", ["well-known", "-", "-", "x2", "B2B"]),
+        ("שָׁלוֹם, עולם", ["שָׁלוֹם", ",", "עולם"]),
+        ("می\u200cخواهم بروم؟", ["می\u200cخواهم", "بروم", "؟"]),
+        ("", []),
+    ],
+)
+def test_tokens_by_hand(raw, tokens):
+    assert text.tokenize(raw) == tokens
+
+
+def test_sentences_end_with_their_marks():
+    assert text.split_sentences('He said "Stop!" She left. Why? ') == [
+        'He said "Stop!"',
+        "She left.",
+        "Why?",
+    ]
+    assert text.split_sentences("v. 3.14") == ["v.", "3.14"]
+    assert text.split_sentences("") == []
+
+
+def test_ids_fall_with_counts_and_ties_are_alphabetical():
+    vocabulary = text.Vocabulary.from_sentences(SENTENCES)
+    assert list(vocabulary) == ["a", "b", "c", "d"]
+    assert vocabulary.counts.tolist() == [3, 2, 1, 1]
+
+
+@given(st.lists(st.lists(st.text(max_size=3), max_size=5), min_size=1).filter(any))
+def test_encoding_and_decoding_give_the_words_back(sentences):
+    vocabulary = text.Vocabulary.from_sentences(sentences)
+    for sentence in sentences:
+        assert vocabulary.decode(vocabulary.encode(sentence)) == sentence
+    assert vocabulary.counts.sum() == sum(map(len, sentences))
+
+
+def test_the_unknown_word_stands_for_the_rare_ones_and_has_their_count():
+    vocabulary = text.Vocabulary.from_sentences(
+        SENTENCES, min_count=2, unknown="<unk>", specials=["<s>"]
+    )
+    assert vocabulary.words == ("<unk>", "<s>", "a", "b")
+    assert vocabulary.counts.tolist() == [2, 0, 3, 2]
+    assert vocabulary.encode(["a", "zebra"]).tolist() == [2, 0]
+    assert "zebra" not in vocabulary
+
+
+def test_the_largest_size_counts_the_special_words():
+    vocabulary = text.Vocabulary.from_sentences(SENTENCES, max_size=2, unknown="<unk>")
+    assert vocabulary.words == ("<unk>", "a")
+    assert vocabulary.counts.sum() == 7
+
+
+def test_words_outside_are_left_out_or_named():
+    vocabulary = text.Vocabulary.from_sentences([["only"]])
+    assert len(vocabulary) == 1
+    assert vocabulary.encode_known(["x", "only", "y"]).tolist() == [0]
+    with pytest.raises(text.UnknownWordError) as caught:
+        vocabulary.encode(["x"])
+    assert str(caught.value).startswith("'x' is not among the 1 words")
+    assert isinstance(caught.value, KeyError)
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: text.Vocabulary.from_sentences([]), "corpus is empty"),
+        (lambda: text.Vocabulary.from_sentences([[]]), "corpus is empty"),
+        (lambda: text.Vocabulary.from_sentences(SENTENCES, min_count=0), "min_count must be"),
+        (lambda: text.Vocabulary.from_sentences(SENTENCES, max_size=0), "max_size must be"),
+        (lambda: text.Vocabulary.from_sentences(SENTENCES, min_count=9), "no word is kept"),
+        (lambda: text.Vocabulary(("a",), np.array([1, 2])), "each word needs a count"),
+        (lambda: text.Vocabulary(("a", "a"), np.array([1, 2])), "twice or more: \\['a'\\]"),
+        (lambda: text.Vocabulary(("a",), np.array([1]), "<unk>"), "must be one of the words"),
+    ],
+)
+def test_vocabulary_refuses(build, message):
+    with pytest.raises(ValueError, match=message):
+        build()
+
+
+def test_an_id_outside_is_refused():
+    vocabulary = text.Vocabulary.from_sentences(SENTENCES)
+    for index in (-1, 4):
+        with pytest.raises(IndexError, match="ids lie in 0 … 3"):
+            vocabulary.decode([index])
+
+
+@given(st.lists(st.integers(), max_size=8), st.integers(1, 5))
+def test_a_text_has_its_length_minus_n_plus_one_ngrams(tokens, n):
+    grams = text.ngrams(tokens, n)
+    assert len(grams) == max(0, len(tokens) - n + 1)
+    assert all(gram == tuple(tokens[i : i + n]) for i, gram in enumerate(grams))
+
+
+def test_coverage_by_hand():
+    train, test = [["a", "b"], ["c", "a"]], [["a", "b", "c", "a", "b"], ["z"]]
+    assert text.coverage(train, test, 1) == pytest.approx(5 / 6)
+    # ab, bc, ca, ab: "bc" is seen only across two sentences, which does not count.
+    assert text.coverage(train, test, 2) == pytest.approx(3 / 4)
+    assert text.coverage(test, test, 3) == 1
+    with pytest.raises(ValueError, match="n must be at least 1"):
+        text.coverage(train, test, 0)
+    with pytest.raises(ValueError, match="has 6 tokens"):
+        text.coverage(train, test, 6)
