@@ -283,8 +283,9 @@ def correlation_weights(counts: Counts) -> sparse.csr_array:
 
     r(a, b) = (T X_ab − X_a· X_·b) / √(X_a· (T − X_a·) X_·b (T − X_·b)), T = ΣX
 
-    A pair that never meets correlates negatively, so what was 0 stays 0 and the matrix sparse.
-    COALS goes on to take the square root of what is left.
+    The correlation is over the T pairs counted, of two yes-or-no questions. A pair that never meets
+    correlates negatively, so what was 0 stays 0 and the matrix sparse. COALS goes on to take the
+    square root of what is left: `correlation_weights(counts).sqrt()`.
 
     Raises
     ------
@@ -293,7 +294,7 @@ def correlation_weights(counts: Counts) -> sparse.csr_array:
     References
     ----------
     Rohde, Gonnerman and Plaut 2006, An Improved Model of Semantic Similarity Based on Lexical
-    Co-Occurrence, table 4.
+    Co-Occurrence.
 
     Examples
     --------
@@ -332,7 +333,7 @@ def truncated_svd(matrix: Counts, k: int, seed: int = 0) -> SVD:
 
     Raises
     ------
-    ValueError : k is below 1 or above the smaller side, or an entry is not finite.
+    ValueError : k is below 1 or above the smaller side, an entry is not finite, or all are 0.
 
     References
     ----------
@@ -349,6 +350,10 @@ def truncated_svd(matrix: Counts, k: int, seed: int = 0) -> SVD:
     values = matrix.data if sparse.issparse(matrix) else np.asarray(matrix)
     if not np.all(np.isfinite(values)):
         raise ValueError("the matrix must be finite: PMI has -inf where a pair never meets, PPMI 0")
+    if not np.any(values):
+        raise ValueError(
+            "the matrix is 0 everywhere and has no directions: was the shift too large?"
+        )
     # The iterative solver is for a few values of a large matrix; near full rank it has no room.
     if 2 * k >= smaller or smaller < 50:
         dense = (

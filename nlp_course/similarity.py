@@ -5,7 +5,7 @@ Similarity is the cosine throughout: the angle between vectors, whatever their l
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from nlp_course.text import Vocabulary
+from nlp_course.text import UnknownWordError, Vocabulary
 
 QUESTIONS_AT_ONCE = 256  # bounds the memory of `analogy_accuracy`: questions × vocabulary scores
 
@@ -26,7 +26,7 @@ class Neighbour(NamedTuple):
 
 
 class RatingCorrelation(NamedTuple):
-    """Spearman's ρ with people's ratings, over the pairs whose words are known."""
+    """Spearman's ρ with people's ratings, over the pairs whose words both have a vector."""
 
     spearman: float
     used: int
@@ -34,7 +34,7 @@ class RatingCorrelation(NamedTuple):
 
 
 class AnalogyAccuracy(NamedTuple):
-    """The share of analogies answered right, among those whose four words are known."""
+    """The share of analogies answered right, among those whose four words have a vector."""
 
     accuracy: float
     correct: int
@@ -54,9 +54,7 @@ def cosine(first: Float[np.ndarray, "d"], second: Float[np.ndarray, "d"]) -> flo
     >>> round(cosine(np.array([1.0, 0.0]), np.array([1.0, 1.0])), 4)
     0.7071
     """
-    if first.shape != second.shape:
-        raise ValueError(f"the vectors differ in length: {first.shape[0]} and {second.shape[0]}")
-    return float(_unit(first[None])[0] @ _unit(second[None])[0])
+    return float(cosine_matrix(first[None], second[None])[0, 0])
 
 
 def cosine_matrix(
@@ -70,7 +68,8 @@ def cosine_matrix(
     """
     if rows.shape[1] != columns.shape[1]:
         raise ValueError(f"the vectors differ in length: {rows.shape[1]} and {columns.shape[1]}")
-    return _unit(rows) @ _unit(columns).T
+    # Rounding would lead beyond ±1, where arccos ends.
+    return np.clip(_unit(rows) @ _unit(columns).T, -1.0, 1.0)
 
 
 def _unit(vectors: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n d"]:
@@ -85,9 +84,12 @@ def _unit(vectors: Float[np.ndarray, "n d"]) -> Float[np.ndarray, "n d"]:
     return np.asarray(vectors / norms)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class WordVectors:
     """A vector for each word of a vocabulary.
+
+    A word outside the vocabulary has no vector, even where the vocabulary has an `unknown` word: to
+    answer for that one instead would be to guess.
 
     Raises
     ------
@@ -117,7 +119,7 @@ class WordVectors:
 
     @cached_property
     def unit(self) -> Float[np.ndarray, "vocabulary d"]:
-        """The vectors at length 1; a vector that is 0 everywhere stays so, near to nothing."""
+        """The vectors at length 1; one that is 0 everywhere stays so, at cosine 0 to all."""
         norms = np.linalg.norm(self.vectors, axis=1, keepdims=True)
         return np.asarray(self.vectors / np.where(norms > 0, norms, 1.0))
 
@@ -128,7 +130,7 @@ class WordVectors:
         ------
         UnknownWordError : the vocabulary does not have it.
         """
-        return np.asarray(self.vectors[self.vocabulary.id(word)])
+        return np.asarray(self.vectors[self._id(word)])
 
     def similarity(self, first: str, second: str) -> float:
         """The cosine of two words' vectors.
@@ -146,9 +148,9 @@ class WordVectors:
         Raises
         ------
         UnknownWordError : the vocabulary does not have it.
-        ValueError : k < 1.
+        ValueError : k < 1, or the vector of the word is 0 everywhere.
         """
-        index = self.vocabulary.id(word)
+        index = self._id(word)
         return self._nearest(self.unit[index], [index], k)
 
     def analogy(self, a: str, b: str, c: str, k: int = 1) -> list[Neighbour]:
@@ -159,24 +161,35 @@ class WordVectors:
         Raises
         ------
         UnknownWordError : the vocabulary does not have one of them.
-        ValueError : k < 1.
+        ValueError : k < 1, or x_b − x_a + x_c is 0 everywhere.
 
         References
         ----------
         Mikolov, Yih and Zweig 2013, Linguistic Regularities in Continuous Space Word
         Representations.
         """
-        given = [self.vocabulary.id(word) for word in (a, b, c)]
+        given = [self._id(word) for word in (a, b, c)]
         x_a, x_b, x_c = self.unit[given]
         return self._nearest(x_b - x_a + x_c, given, k)
+
+    def _id(self, word: str) -> int:
+        if word not in self.vocabulary:
+            raise UnknownWordError(
+                f"{word!r} is not among the {len(self.vocabulary)} words that have a vector; small "
+                f"and capital letters differ. `vectors.vocabulary.words` lists them, "
+                f"`{word!r} in vectors.vocabulary` asks."
+            )
+        return self.vocabulary.id(word)
+
+    def _has_direction(self, word: str) -> bool:
+        return word in self.vocabulary and bool(self.unit[self._id(word)].any())
 
     def _nearest(
         self, direction: Float[np.ndarray, "d"], excluded: list[int], k: int
     ) -> list[Neighbour]:
         if k < 1:
             raise ValueError(f"k must be at least 1, got {k}")
-        norm = np.linalg.norm(direction)
-        scores = self.unit @ (direction / norm if norm > 0 else direction)  # (vocabulary,)
+        scores = self.unit @ _unit(direction[None])[0]  # (vocabulary,)
         scores[excluded] = -np.inf
         best = np.argsort(-scores, kind="stable")[: min(k, len(scores) - len(set(excluded)))]
         return [Neighbour(self.vocabulary.words[index], float(scores[index])) for index in best]
@@ -187,8 +200,8 @@ def rating_correlation(
 ) -> RatingCorrelation:
     """Whether the vectors find the same words alike as people do: Spearman's ρ of ranks.
 
-    Words are looked up in lower case. A pair with an unknown word is left out and counted, never
-    guessed: compare vectors over the same pairs only.
+    Words are looked up in lower case. A pair with an unknown word, or one whose vector is 0
+    everywhere, is left out and listed, never guessed: compare vectors over the same pairs only.
 
     Parameters
     ----------
@@ -196,7 +209,8 @@ def rating_correlation(
 
     Raises
     ------
-    ValueError : fewer than three pairs have both words.
+    ValueError : fewer than three pairs are left, a rating is not finite, or all ratings or all
+        cosines are the same, so that there are no ranks.
 
     References
     ----------
@@ -207,7 +221,9 @@ def rating_correlation(
     cosines, scores, missing = [], [], []
     for first, second, score in ratings:
         pair = first.lower(), second.lower()
-        if pair[0] in vectors.vocabulary and pair[1] in vectors.vocabulary:
+        if not np.isfinite(score):
+            raise ValueError(f"ratings must be finite, got {score} for {pair}")
+        if all(vectors._has_direction(word) for word in pair):
             cosines.append(vectors.similarity(*pair))
             scores.append(score)
         else:
@@ -217,28 +233,29 @@ def rating_correlation(
             f"a correlation needs at least 3 pairs whose words are known, got {len(scores)} "
             f"({len(missing)} have an unknown word)"
         )
+    if np.ptp(cosines) == 0 or np.ptp(scores) == 0:
+        raise ValueError("a correlation needs ratings, and cosines, that are not all the same")
     return RatingCorrelation(
         float(spearmanr(cosines, scores).statistic), len(scores), tuple(missing)
     )
 
 
-def analogy_accuracy(
-    vectors: WordVectors, analogies: Iterable[tuple[str, str, str, str]]
-) -> AnalogyAccuracy:
+def analogy_accuracy(vectors: WordVectors, analogies: Iterable[Sequence[str]]) -> AnalogyAccuracy:
     """How many analogies a : b :: c : d the vectors answer with d (see `WordVectors.analogy`).
 
     Parameters
     ----------
-    analogies : the words a, b, c, d, looked up in lower case; what follows in a record is not read
+    analogies : the words a, b, c, d, looked up in lower case; what follows in a record is not read.
+        Those with an unknown word, or one whose vector is 0 everywhere, are left out and listed.
 
     Raises
     ------
-    ValueError : no analogy has all its words in the vocabulary.
+    ValueError : no analogy is left.
     """
     known, missing = [], []
     for record in analogies:
         a, b, c, d = (word.lower() for word in record[:4])
-        if all(word in vectors.vocabulary for word in (a, b, c, d)):
+        if all(vectors._has_direction(word) for word in (a, b, c, d)):
             known.append([vectors.vocabulary.id(word) for word in (a, b, c, d)])
         else:
             missing.append((a, b, c, d))

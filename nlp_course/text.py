@@ -6,7 +6,6 @@ Every later module works on integers; here is where words get them.
 from __future__ import annotations
 
 import re
-import sys
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,15 +19,17 @@ from jaxtyping import Int
 Token = TypeVar("Token")
 
 # Vowel points and accents are no letters to `re`, but stand inside Hebrew, Arabic and other words.
+# All of Unicode's lie in these two ranges; looking through the rest takes ten times as long.
 _MARKS = "".join(
-    chr(code)
-    for code in range(0x300, sys.maxunicode + 1)
-    if unicodedata.category(chr(code)) in ("Mn", "Mc")
+    mark
+    for mark in map(chr, chain(range(0x300, 0x1F000), range(0xE0100, 0xE01F0)))
+    if unicodedata.category(mark).startswith("M")
 )
-_LETTER = rf"(?:[^\W\d_]|[{_MARKS}])"
-# A number with its separators; a word with apostrophes, hyphens or, in Persian, zero-width
-# non-joiners inside; any other sign by itself.
-_TOKEN = re.compile(rf"\d+(?:[.,:]\d+)*|{_LETTER}+(?:['’\-\u200c]?(?:{_LETTER}|\d)+)*|\S")
+_RUN = rf"[^\W_]+(?:[{_MARKS}]+[^\W_]*)*"  # letters and digits, with their marks
+# What may join two runs: apostrophes; hyphens, the Hebrew maqaf among them; geresh and gershayim;
+# Persian's zero-width non-joiner and the joiner; between digits a separator.
+_JOINT = r"(?:['’\-‐‑\u05be\u05f3\u05f4\u200c\u200d]|(?<=\d)[.,:](?=\d))"
+_TOKEN = re.compile(rf"{_RUN}(?:{_JOINT}{_RUN})*|\S[{_MARKS}]*")
 # The end mark, and what closes after it, stay with the sentence that they end.
 _SENTENCE_END = re.compile(r"(?:(?<=[.!?…؟])|(?<=[.!?…؟][\"'”’)\]]))\s+(?=[\"'“‘(\[]*\w)")
 
@@ -58,7 +59,7 @@ def tokenize(text: str) -> list[str]:
     """Cut text into words, numbers and punctuation marks.
 
     Apostrophes and hyphens inside a word belong to it, so do separators inside a number; every
-    other sign is a token by itself. Nothing but white space is lost.
+    other sign is a token by itself, so "U.S." becomes four. Nothing but white space is lost.
 
     Examples
     --------
@@ -86,11 +87,12 @@ class Vocabulary:
     """The words of a corpus, each with an id and a count.
 
     Ids run from 0: special tokens first, then words by falling count, ties in alphabetical order.
+    Vocabularies are equal when they give the same words the same ids.
 
     Parameters
     ----------
     words : word of each id
-    counts : how often each was seen; `unknown` has the count of all the words it stands for
+    counts : how often each was seen, read-only; `unknown` has the count of all it stands for
     unknown : the word that stands for those outside the vocabulary, or None
 
     Raises
@@ -108,7 +110,7 @@ class Vocabulary:
     """
 
     words: tuple[str, ...]
-    counts: Int[np.ndarray, "vocabulary"]
+    counts: Int[np.ndarray, "vocabulary"] = field(compare=False)
     unknown: str | None = None
     _ids: dict[str, int] = field(init=False, repr=False, compare=False)
 
@@ -123,6 +125,9 @@ class Vocabulary:
             raise ValueError(f"a word must stand in a vocabulary once; twice or more: {twice[:5]}")
         if self.unknown is not None and self.unknown not in ids:
             raise ValueError(f"the unknown word {self.unknown!r} must be one of the words")
+        counts = self.counts.copy()
+        counts.setflags(write=False)
+        object.__setattr__(self, "counts", counts)
         object.__setattr__(self, "_ids", ids)
 
     @classmethod
@@ -141,7 +146,8 @@ class Vocabulary:
         sentences : tokens, a sequence a sentence
         min_count : words seen less often are left out
         max_size : at most so many words, `unknown` and specials included
-        unknown : a token that stands for all words left out; it comes first
+        unknown : a token that stands for all words left out; it comes first, or where `specials`
+            has it
         specials : tokens that need an id whether they were seen or not, such as "<s>"
 
         Raises
@@ -155,7 +161,7 @@ class Vocabulary:
         seen = Counter(chain.from_iterable(sentences))
         if not seen:
             raise ValueError("the corpus is empty: give at least one sentence with one token")
-        first = [*([] if unknown is None else [unknown]), *specials]
+        first = [*([] if unknown is None or unknown in specials else [unknown]), *specials]
         ordinary = [word for word in seen if seen[word] >= min_count and word not in first]
         ordinary.sort(key=lambda word: (-seen[word], word))
         room = None if max_size is None else max(max_size - len(first), 0)
@@ -167,7 +173,7 @@ class Vocabulary:
             )
         counts = np.array([seen[word] for word in words], dtype=np.int64)
         if unknown is not None:
-            counts[0] += seen.total() - counts.sum()
+            counts[first.index(unknown)] += seen.total() - counts.sum()
         return cls(tuple(words), counts, unknown)
 
     def __len__(self) -> int:
@@ -194,9 +200,10 @@ class Vocabulary:
         if self.unknown is not None:
             return self._ids[self.unknown]
         raise UnknownWordError(
-            f"{word!r} is not among the {len(self)} words of the vocabulary. Ask first with "
-            f"`{word!r} in vocabulary`, leave such words out with encode_known, or build the "
-            f'vocabulary with unknown="<unk>".'
+            f"{word!r} is not among the {len(self)} words of the vocabulary; small and capital "
+            f"letters differ. `vocabulary.words` lists them, `{word!r} in vocabulary` asks, "
+            f"encode_known leaves such words out, and a vocabulary built with "
+            f'unknown="<unk>" has a word for them.'
         )
 
     def encode(self, tokens: Iterable[str]) -> Int[np.ndarray, "length"]:

@@ -58,6 +58,32 @@ def test_window_counts_equal_a_double_loop(sentences, window, weighting):
     np.testing.assert_allclose(counts.toarray(), expected, atol=1e-12)
 
 
+@settings(max_examples=30, deadline=None)
+@given(corpora, st.integers(1, 5), st.sampled_from(sorted(WEIGHT)))
+def test_window_counts_are_symmetric(sentences, window, weighting):
+    counts = co.window_counts(as_ids(sentences), 5, window, weighting).toarray()
+    assert np.array_equal(counts, counts.T)
+
+
+@settings(max_examples=30, deadline=None)
+@given(corpora)
+def test_in_a_window_as_long_as_the_sentence_each_word_meets_all_the_others(sentences):
+    expected = np.zeros(5)
+    for sentence in sentences:
+        np.add.at(expected, np.array(sentence, dtype=np.int64), len(sentence) - 1)
+    counts = co.window_counts(as_ids(sentences), 5, window=8)
+    np.testing.assert_array_equal(counts.sum(axis=1), expected)
+
+
+@settings(max_examples=30, deadline=None)
+@given(corpora, st.integers(1, 5))
+def test_a_ramped_window_is_the_mean_of_the_windows_up_to_it(sentences, window):
+    ids = as_ids(sentences)
+    mean = sum(co.window_counts(ids, 5, size) for size in range(1, window + 1)) / window
+    ramped = co.window_counts(ids, 5, window, "ramped")
+    np.testing.assert_allclose(ramped.toarray(), mean.toarray(), atol=1e-12)
+
+
 def test_a_window_does_not_reach_into_the_next_sentence():
     assert co.window_counts(as_ids([[0], [1]]), 2, window=3).nnz == 0
 
@@ -88,6 +114,8 @@ def test_window_counts_refuse(arguments, message):
 def test_document_counts_ignore_places_and_keep_documents_apart():
     counts = co.document_counts(as_ids([[2, 0, 2], [], [1]]), 3)
     assert counts.toarray().tolist() == [[1, 0, 0], [0, 0, 1], [2, 0, 0]]
+    with pytest.raises(ValueError, match="corpus is empty"):
+        co.document_counts([], 3)
 
 
 def test_pmi_is_zero_where_word_and_context_are_independent():
@@ -112,6 +140,23 @@ def test_expected_pmi_is_scikit_learns_mutual_information():
     seen = counts > 0
     expected = float((counts[seen] / counts.sum() * values[seen]).sum())
     assert expected == pytest.approx(mutual_info_score(*pairs.T), abs=1e-12)
+
+
+@given(st.floats(0.01, 100))
+def test_pmi_does_not_depend_on_how_much_text_was_counted(scale):
+    counts = np.array([[3.0, 1.0, 0.0], [1.0, 2.0, 5.0]])
+    np.testing.assert_allclose(co.pmi(counts * scale), co.pmi(counts), atol=1e-12)
+
+
+def test_sparse_weights_of_a_large_vocabulary_fit_in_memory():
+    # Dense, each would take 320 GB.
+    counts = co.window_counts(as_ids([[0, 1, 2], [199_999, 1]]), 200_000, window=1)
+    pairs = [[0, 1], [1, 0], [1, 2], [1, 199_999], [2, 1], [199_999, 1]]
+    for function in (co.ppmi, co.log_counts, co.clip_counts, co.correlation_weights):
+        weights = function(counts)
+        assert isinstance(weights, sparse.csr_array)
+        assert np.transpose(weights.nonzero()).tolist() == pairs
+    assert co.drop_words(counts, [1]).nnz == 0
 
 
 @given(st.integers(0, 2**32 - 1), st.floats(0, 2))
@@ -185,6 +230,13 @@ def test_correlation_weights_are_numpys_correlations_of_indicators():
     )
 
 
+def test_coals_takes_the_square_root_of_the_correlations():
+    # T = 8; word and context 0 have 4 each, of which 3 together: r = (8·3 − 4·4) / √(4·4·4·4).
+    weights = co.correlation_weights(np.array([[3.0, 1.0], [1.0, 3.0]]))
+    assert weights.toarray().tolist() == [[0.5, 0.0], [0.0, 0.5]]
+    assert weights.sqrt()[0, 0] == pytest.approx(np.sqrt(0.5))
+
+
 def test_correlation_with_the_only_word_is_zero():
     assert co.correlation_weights(np.array([[1.0, 2.0]])).nnz == 0
 
@@ -208,9 +260,25 @@ def test_truncated_svd_has_the_same_signs_each_time():
     assert np.all(one.left[np.abs(one.left).argmax(axis=0), range(3)] > 0)
 
 
+def test_truncated_svd_of_a_matrix_of_lower_rank_ends_in_zeros():
+    rng = np.random.default_rng(4)
+    matrix = rng.normal(size=(80, 3)) @ rng.normal(size=(3, 90))
+    svd = co.truncated_svd(sparse.csr_array(matrix), k=6)
+    np.testing.assert_allclose(svd.singular_values[3:], 0, atol=1e-10)
+    np.testing.assert_allclose(svd.left.T @ svd.left, np.eye(6), atol=1e-8)
+    np.testing.assert_allclose(svd.left * svd.singular_values @ svd.right, matrix, atol=1e-10)
+
+
+def test_truncated_svd_with_the_same_seed_is_the_same_to_the_last_bit():
+    matrix = np.random.default_rng(5).poisson(0.1, size=(300, 200)).astype(float)
+    one, other = co.truncated_svd(matrix, 4, seed=7), co.truncated_svd(matrix, 4, seed=7)
+    assert all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
+
+
 @pytest.mark.parametrize(
     ("matrix", "k", "message"),
     [
+        (np.zeros((60, 60)), 2, "0 everywhere"),
         (np.ones((3, 2)), 0, "k must lie in 1 … 2"),
         (np.ones((3, 2)), 3, "k must lie in 1 … 2"),
         (np.array([[1.0, -np.inf]]), 1, "PMI has -inf"),
@@ -219,6 +287,15 @@ def test_truncated_svd_has_the_same_signs_each_time():
 def test_truncated_svd_refuses(matrix, k, message):
     with pytest.raises(ValueError, match=message):
         co.truncated_svd(matrix, k)
+
+
+def test_vectors_of_power_zero_weigh_all_directions_alike_and_a_half_shares_them_out():
+    matrix = np.random.default_rng(6).normal(size=(6, 4))
+    svd = co.truncated_svd(matrix, 4)
+    alike = co.svd_vectors(svd, power=0)
+    np.testing.assert_allclose(alike.T @ alike, np.eye(4), atol=1e-10)
+    contexts = svd.right.T * np.sqrt(svd.singular_values)
+    np.testing.assert_allclose(co.svd_vectors(svd) @ contexts.T, matrix, atol=1e-10)
 
 
 def test_vectors_of_power_one_keep_the_dot_products_of_rows():

@@ -41,6 +41,12 @@ def test_cosine_does_not_depend_on_length(scale, seed):
     assert si.cosine(first * scale, second) == pytest.approx(si.cosine(first, second))
 
 
+@given(st.floats(1e-3, 1e3), st.integers(0, 1000), st.sampled_from([np.float32, np.float64]))
+def test_cosine_of_a_vector_with_itself_is_never_above_one(scale, seed, dtype):
+    vector = np.random.default_rng(seed).normal(size=50).astype(dtype)
+    assert 1 - 1e-6 < si.cosine(vector, vector * dtype(scale)) <= 1
+
+
 def test_cosine_matrix_holds_each_cosine():
     rows, columns = np.random.default_rng(1).normal(size=(2, 3, 4))
     matrix = si.cosine_matrix(rows, columns[:2])
@@ -60,12 +66,27 @@ def test_cosine_refuses(first, second, message):
         si.cosine(first, second)
 
 
+def test_cosine_refuses_vectors_of_two_lengths():
+    # The run-time shape check would refuse them first.
+    function = getattr(si.cosine_matrix, "__wrapped__", si.cosine_matrix)
+    with pytest.raises(ValueError, match="differ in length: 2 and 3"):
+        function(np.ones((1, 2)), np.ones((1, 3)))
+
+
 def test_neighbours_are_gensims_and_leave_the_word_out(vectors, gensim_vectors):
     ours, theirs = vectors.neighbours("w07", k=5), gensim_vectors.most_similar("w07", topn=5)
     assert [word for word, _ in ours] == [word for word, _ in theirs]
     np.testing.assert_allclose([c for _, c in ours], [c for _, c in theirs], atol=1e-6)
     assert "w07" not in [word for word, _ in vectors.neighbours("w07", k=100)]
     assert len(vectors.neighbours("w07", k=100)) == 39
+
+
+def test_neighbours_at_the_same_cosine_come_in_the_order_of_the_vocabulary():
+    points = np.array([[1.0, 0.0], [0.0, 2.0], [1.0, 1.0], [0.0, 1.0], [2.0, 2.0]])
+    same = si.WordVectors(Vocabulary(("a", "b", "c", "d", "e"), np.ones(5, dtype=int)), points)
+    assert [word for word, _ in same.neighbours("a")] == ["c", "e", "b", "d"]
+    with pytest.raises(ValueError, match="k must be at least 1, got 0"):
+        same.neighbours("a", k=0)
 
 
 def test_analogy_is_gensims_and_leaves_the_three_out(vectors, gensim_vectors):
@@ -111,6 +132,64 @@ def test_rating_correlation_is_scipys_over_the_known_pairs(vectors):
     assert (result.used, result.missing) == (30, (("w01", "nowhere"),))
 
 
+def test_rating_correlation_is_gensims(vectors, gensim_vectors, tmp_path):
+    rng = np.random.default_rng(6)
+    pairs = [(WORDS[i], WORDS[j], float(rng.random())) for i, j in rng.integers(0, 40, (50, 2))]
+    table = tmp_path / "ratings.tsv"
+    table.write_text("".join(f"{a}\t{b}\t{score}\n" for a, b, score in pairs))
+    _, (theirs, _), unknown = gensim_vectors.evaluate_word_pairs(str(table))
+    assert unknown == 0
+    assert si.rating_correlation(vectors, pairs).spearman == pytest.approx(theirs)
+
+
+def test_analogy_accuracy_is_gensims(vectors, gensim_vectors, tmp_path):
+    rng = np.random.default_rng(7)
+    questions = [[WORDS[i] for i in rng.choice(40, 4, replace=False)] for _ in range(300)]
+    table = tmp_path / "analogies.txt"
+    table.write_text(": all\n" + "".join(f"{' '.join(words)}\n" for words in questions))
+    theirs, _ = gensim_vectors.evaluate_word_analogies(str(table), case_insensitive=False)
+    ours = si.analogy_accuracy(vectors, questions)
+    assert ours.correct > 0
+    assert ours.accuracy == pytest.approx(theirs)
+
+
+@pytest.fixture
+def with_a_zero_vector() -> si.WordVectors:
+    words = ("a", "b", "c", "d", "zero")
+    points = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0], [1.0, 2.0], [0.0, 0.0]])
+    return si.WordVectors(Vocabulary(words, np.ones(5, dtype=int)), points)
+
+
+def test_a_word_without_direction_is_refused(with_a_zero_vector):
+    for ask in (
+        lambda: with_a_zero_vector.similarity("a", "zero"),
+        lambda: with_a_zero_vector.neighbours("zero"),
+        # x_b − x_a + x_c is 0 too.
+        lambda: with_a_zero_vector.analogy("a", "zero", "a"),
+    ):
+        with pytest.raises(ValueError, match="0 everywhere"):
+            ask()
+
+
+def test_a_word_without_direction_is_listed_not_judged(with_a_zero_vector):
+    ratings = [("a", "b", 1.0), ("a", "c", 2.0), ("b", "d", 3.0), ("a", "zero", 4.0)]
+    result = si.rating_correlation(with_a_zero_vector, ratings)
+    assert (result.used, result.missing) == (3, (("a", "zero"),))
+    analogies = [("a", "b", "c", "d"), ("a", "b", "zero", "d")]
+    accuracy = si.analogy_accuracy(with_a_zero_vector, analogies)
+    assert (accuracy.used, accuracy.missing) == (1, (("a", "b", "zero", "d"),))
+
+
+@pytest.mark.parametrize(
+    ("scores", "message"),
+    [((1.0, 1.0, 1.0), "not all the same"), ((1.0, np.nan, 2.0), "ratings must be finite")],
+)
+def test_ratings_without_ranks_are_refused(vectors, scores, message):
+    ratings = [("w01", f"w0{n + 2}", score) for n, score in enumerate(scores)]
+    with pytest.raises(ValueError, match=message):
+        si.rating_correlation(vectors, ratings)
+
+
 def test_too_few_known_pairs_are_refused_not_guessed(vectors):
     with pytest.raises(ValueError, match="at least 3 pairs"):
         si.rating_correlation(vectors, [("w01", "nowhere", 1.0), ("w01", "w02", 2.0)])
@@ -122,6 +201,14 @@ def test_an_unknown_word_is_named(vectors):
     for ask in (vectors.vector, vectors.neighbours, lambda word: vectors.similarity("w01", word)):
         with pytest.raises(UnknownWordError, match="'unicorn' is not among the 40 words"):
             ask("unicorn")
+
+
+def test_the_vector_of_the_unknown_word_answers_for_no_other():
+    vocabulary = Vocabulary(("<unk>", "a"), np.array([5, 1]), unknown="<unk>")
+    vectors = si.WordVectors(vocabulary, np.eye(2))
+    assert vectors.vector("<unk>").tolist() == [1, 0]
+    with pytest.raises(UnknownWordError, match="'zebra' is not among the 2 words"):
+        vectors.neighbours("zebra")
 
 
 def test_vectors_must_fit_their_words():

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+import unicodedata
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -34,13 +37,27 @@ def test_tokens_hold_every_sign_but_white_space(raw):
         ("rock'n'roll, don't!", ["rock'n'roll", ",", "don't", "!"]),
         ("3.14 and 1,000.", ["3.14", "and", "1,000", "."]),
         ("well-known -- x2 B2B", ["well-known", "-", "-", "x2", "B2B"]),
+        ("a 62-year-old's 3rd, at 10:30", ["a", "62-year-old's", "3rd", ",", "at", "10:30"]),
+        ("2, end.Start 4.x", ["2", ",", "end", ".", "Start", "4", ".", "x"]),
+        ("snake_case 'quoted'", ["snake", "_", "case", "'", "quoted", "'"]),
         ("שָׁלוֹם, עולם", ["שָׁלוֹם", ",", "עולם"]),
+        ("צה״ל בית־ספר", ["צה״ל", "בית־ספר"]),
+        ("हिन्दी ❤️!", ["हिन्दी", "❤️", "!"]),
         ("می\u200cخواهم بروم؟", ["می\u200cخواهم", "بروم", "؟"]),
         ("", []),
     ],
 )
 def test_tokens_by_hand(raw, tokens):
     assert text.tokenize(raw) == tokens
+
+
+def test_no_mark_of_unicode_cuts_a_word():
+    marks = [
+        chr(code)
+        for code in range(sys.maxunicode + 1)
+        if unicodedata.category(chr(code)) in ("Mn", "Mc", "Me")
+    ]
+    assert [mark for mark in marks if text.tokenize(f"a{mark}b") != [f"a{mark}b"]] == []
 
 
 def test_sentences_end_with_their_marks():
@@ -83,6 +100,38 @@ def test_the_largest_size_counts_the_special_words():
     assert vocabulary.counts.sum() == 7
 
 
+def test_the_unknown_word_stays_where_the_specials_have_it():
+    vocabulary = text.Vocabulary.from_sentences(
+        SENTENCES, min_count=3, unknown="<unk>", specials=["<pad>", "<unk>"]
+    )
+    assert vocabulary.words == ("<pad>", "<unk>", "a")
+    assert vocabulary.counts.tolist() == [0, 4, 3]
+    assert vocabulary.encode(["zebra", "b"]).tolist() == [1, 1]
+
+
+def test_a_special_word_of_the_corpus_keeps_its_count():
+    vocabulary = text.Vocabulary.from_sentences([["a", "</s>"], ["</s>"]], specials=["</s>"])
+    assert (vocabulary.words, vocabulary.counts.tolist()) == (("</s>", "a"), [2, 1])
+
+
+def test_a_vocabulary_cannot_be_changed():
+    counts = np.array([2, 1])
+    vocabulary = text.Vocabulary(("a", "b"), counts)
+    counts[0] = 99
+    assert vocabulary.counts.tolist() == [2, 1]
+    with pytest.raises(ValueError, match="read-only"):
+        vocabulary.counts[0] = 99
+    with pytest.raises(AttributeError):
+        vocabulary.words = ("c",)
+
+
+def test_vocabularies_are_equal_when_they_give_the_same_ids():
+    first = text.Vocabulary.from_sentences([["a", "a", "b"]])
+    assert first == text.Vocabulary.from_sentences([["b", "a"]])
+    assert first != text.Vocabulary.from_sentences([["b", "b", "a"]])
+    assert len({first, text.Vocabulary.from_sentences([["a", "b"]])}) == 1
+
+
 def test_words_outside_are_left_out_or_named():
     vocabulary = text.Vocabulary.from_sentences([["only"]])
     assert len(vocabulary) == 1
@@ -90,6 +139,7 @@ def test_words_outside_are_left_out_or_named():
     with pytest.raises(text.UnknownWordError) as caught:
         vocabulary.encode(["x"])
     assert str(caught.value).startswith("'x' is not among the 1 words")
+    assert "`'x' in vocabulary` asks" in str(caught.value)
     assert isinstance(caught.value, KeyError)
 
 
@@ -101,6 +151,10 @@ def test_words_outside_are_left_out_or_named():
         (lambda: text.Vocabulary.from_sentences(SENTENCES, min_count=0), "min_count must be"),
         (lambda: text.Vocabulary.from_sentences(SENTENCES, max_size=0), "max_size must be"),
         (lambda: text.Vocabulary.from_sentences(SENTENCES, min_count=9), "no word is kept"),
+        (
+            lambda: text.Vocabulary.from_sentences(SENTENCES, specials=["<s>", "<s>"]),
+            "twice or more: \\['<s>'\\]",
+        ),
         (lambda: text.Vocabulary(("a",), np.array([1, 2])), "each word needs a count"),
         (lambda: text.Vocabulary(("a", "a"), np.array([1, 2])), "twice or more: \\['a'\\]"),
         (lambda: text.Vocabulary(("a",), np.array([1]), "<unk>"), "must be one of the words"),
@@ -135,3 +189,25 @@ def test_coverage_by_hand():
         text.coverage(train, test, 0)
     with pytest.raises(ValueError, match="has 6 tokens"):
         text.coverage(train, test, 6)
+
+
+@given(st.lists(st.lists(st.integers(0, 3), max_size=6), min_size=1, max_size=5), st.integers(1, 3))
+def test_a_text_covers_itself_and_nothing_covers_other_words(sentences, n):
+    tokens = [[str(token) for token in sentence] for sentence in sentences]
+    if all(len(sentence) < n for sentence in tokens):
+        return
+    assert text.coverage(tokens, tokens, n) == 1
+    assert text.coverage([], tokens, n) == 0
+    assert text.coverage([["x"] * n], tokens, n) == 0
+
+
+@pytest.mark.real_data
+def test_coverage_of_real_text_falls_with_n():
+    from nlp_course import data
+
+    sentences = data.load("brown").sentences
+    middle = len(sentences) * 9 // 10
+    shares = [text.coverage(sentences[:middle], sentences[middle:], n) for n in range(1, 6)]
+    assert shares == sorted(shares, reverse=True)
+    assert shares[0] > 0.9
+    assert shares[4] < 0.05
