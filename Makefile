@@ -35,7 +35,7 @@ course: .venv/.installed ## book, assignments and a graded sample class; about 8
 
 book: .venv/.installed ## the book, each page's cells run; about 4 minutes, seconds when nothing changed
 	@echo "book: runs the pages and builds _build/html (about 4 minutes; under 20 seconds when nothing changed)"
-	@$(BIN)/python book/_ext/build.py
+	@$(BIN)/python book/_ext/build.py $(if $(DATA),--data $(DATA))
 
 assignments: .venv/.installed ## what students get, made from solutions/; about 10 seconds
 	@echo "assignments: releases solutions/ to assignments/ (about 10 seconds)"

@@ -1,0 +1,1 @@
+"""The course's figures beside those of the libraries it is measured against."""

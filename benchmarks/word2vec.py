@@ -1,0 +1,164 @@
+"""Skip-gram with negative sampling: words a second and quality, beside gensim.
+
+    python -m benchmarks.word2vec [--epochs 5] [--seeds 3] [--corpus word-corpus]
+
+One thread each. In every round gensim and the course train one after the other on the same corpus
+with the same settings, so a slow moment of the machine is no one's advantage; the ratio is the
+median of the rounds' ratios. Reading the corpus and counting words are not timed, training is.
+"""
+
+import argparse
+import time
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from gensim.models import Word2Vec as GensimWord2Vec
+from threadpoolctl import threadpool_limits
+
+from nlp_course import data, similarity, text, word2vec, word2vec_training
+
+DIMENSION, WINDOW, NEGATIVES, MIN_COUNT = 100, 5, 5, 5
+LEARNING_RATE, SUBSAMPLE = 0.025, 1e-3
+TEXTBOOK_WORDS = 4000  # the pair-by-pair form is timed on so many, which is enough for its speed
+
+
+class Corpus(NamedTuple):
+    """The same sentences as gensim and as the course want them."""
+
+    tokens: list[list[str]]
+    vocabulary: text.Vocabulary
+    sentences: list[np.ndarray]
+
+
+class Result(NamedTuple):
+    """One training: words of the corpus (with a vector) a second, and Spearman correlations."""
+
+    words_per_second: float
+    wordsim: float
+    simlex: float
+
+
+def load(name: str) -> Corpus:
+    """A corpus of `nlp_course.data`, lower-cased, without words rarer than MIN_COUNT."""
+    tokens = [[word.lower() for word in sentence] for sentence in data.load(name).sentences]
+    vocabulary = text.Vocabulary.from_sentences(tokens, min_count=MIN_COUNT)
+    sentences = [vocabulary.encode_known(sentence) for sentence in tokens]
+    return Corpus(tokens, vocabulary, sentences)
+
+
+def words_of(sentences: Sequence[np.ndarray]) -> int:
+    """Words that are trained on, which is what both sides' speed counts."""
+    return sum(map(len, sentences))
+
+
+def result(corpus: Corpus, vectors: np.ndarray, epochs: int, seconds: float) -> Result:
+    """Speed and quality of trained vectors."""
+    word_vectors = similarity.WordVectors(corpus.vocabulary, vectors)
+    wordsim, simlex = (
+        similarity.rating_correlation(word_vectors, data.load(name).records).spearman
+        for name in ("wordsim353", "simlex999")
+    )
+    return Result(epochs * words_of(corpus.sentences) / seconds, wordsim, simlex)
+
+
+def train_gensim(corpus: Corpus, epochs: int, seed: int, skipgram: bool) -> Result:
+    """Gensim's compiled trainer, with one worker."""
+    model = GensimWord2Vec(
+        vector_size=DIMENSION,
+        window=WINDOW,
+        negative=NEGATIVES,
+        min_count=MIN_COUNT,
+        sample=SUBSAMPLE,
+        alpha=LEARNING_RATE if skipgram else 2 * LEARNING_RATE,
+        sg=int(skipgram),
+        workers=1,
+        seed=seed,
+    )
+    model.build_vocab(corpus.tokens)
+    start = time.perf_counter()
+    model.train(corpus.tokens, total_examples=model.corpus_count, epochs=epochs)
+    seconds = time.perf_counter() - start
+    vectors = np.stack([model.wv[word] for word in corpus.vocabulary.words])
+    return result(corpus, vectors, epochs, seconds)
+
+
+def train_course(corpus: Corpus, epochs: int, seed: int, skipgram: bool) -> Result:
+    """The course's NumPy trainer, with its default settings, which are gensim's for skip-gram."""
+    trainer = word2vec_training.train_skipgram if skipgram else word2vec_training.train_cbow
+    start = time.perf_counter()
+    model = trainer(corpus.sentences, corpus.vocabulary.counts, epochs=epochs, seed=seed)
+    return result(corpus, model.center, epochs, time.perf_counter() - start)
+
+
+def textbook_speed(corpus: Corpus, seed: int = 0) -> float:
+    """Words a second of `word2vec.negative_sampling_loss` and an SGD step, one pair at a time."""
+    rng = np.random.default_rng(seed)
+    counts = corpus.vocabulary.counts
+    keep = word2vec.keep_probability(counts, SUBSAMPLE)
+    noise = word2vec_training.NoiseTable(word2vec.noise_distribution(counts))
+    center = rng.normal(size=(len(counts), DIMENSION)).astype(np.float32) / DIMENSION
+    outside = np.zeros_like(center)
+    words = 0
+    start = time.perf_counter()
+    for sentence in corpus.sentences:
+        words += len(sentence)
+        kept = sentence[rng.random(len(sentence)) < keep[sentence]]
+        # The mean of windows drawn from 1 … WINDOW gives as many pairs as drawing each.
+        for c, o in word2vec.skipgram_pairs(kept, (WINDOW + 1) // 2):
+            drawn = noise.draw((NEGATIVES,), rng)
+            _, gradients = word2vec.negative_sampling_loss(center[c], outside[o], outside[drawn])
+            center[c] -= LEARNING_RATE * gradients.center
+            outside[o] -= LEARNING_RATE * gradients.outside
+            np.subtract.at(outside, drawn, LEARNING_RATE * gradients.noise)
+        if words >= TEXTBOOK_WORDS:
+            break
+    return words / (time.perf_counter() - start)
+
+
+def compare(corpus: Corpus, epochs: int, seeds: int, skipgram: bool) -> None:
+    """Train both with each seed in turn, and print a table with the medians and the ratio."""
+    name = "skip-gram" if skipgram else "CBOW"
+    print(
+        f"\n{name}, {epochs} epochs\n{'':10}{'seed':>6}{'words/s':>12}{'WordSim':>9}{'SimLex':>8}"
+    )
+    rounds = []
+    for seed in range(seeds):
+        pair = (
+            train_gensim(corpus, epochs, seed, skipgram),
+            train_course(corpus, epochs, seed, skipgram),
+        )
+        rounds.append(pair)
+        for label, (speed, wordsim, simlex) in zip(("gensim", "course"), pair, strict=True):
+            print(f"{label:10}{seed:>6}{speed:>12,.0f}{wordsim:>9.3f}{simlex:>8.3f}", flush=True)
+    table = np.array(rounds)  # (seed, side, figure)
+    for side, label in enumerate(("gensim", "course")):
+        speed, wordsim, simlex = np.median(table[:, side], axis=0)
+        print(f"{label:10}{'median':>6}{speed:>12,.0f}{wordsim:>9.3f}{simlex:>8.3f}")
+    spread = np.ptp(table[:, :, 1], axis=0)
+    ratio = np.median(table[:, 1, 0] / table[:, 0, 0])
+    print(f"WordSim's range over seeds: gensim {spread[0]:.3f}, course {spread[1]:.3f}")
+    print(f"speed, course / gensim, median of {seeds} rounds: {ratio:.2f}")
+
+
+def main() -> None:
+    """Read the settings, run every comparison, print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--corpus", default="word-corpus", help="a name of nlp_course.data")
+    parser.add_argument("--epochs", type=int, default=5)
+    parser.add_argument("--seeds", type=int, default=3)
+    arguments = parser.parse_args()
+    corpus = load(arguments.corpus)
+    print(
+        f"{arguments.corpus}: {words_of(corpus.sentences):,} words, "
+        f"{len(corpus.vocabulary):,} of them different; d {DIMENSION}, window {WINDOW}, "
+        f"{NEGATIVES} negatives, subsampling {SUBSAMPLE}, one thread each"
+    )
+    with threadpool_limits(1):
+        for skipgram in (True, False):
+            compare(corpus, arguments.epochs, arguments.seeds, skipgram)
+        print(f"\ntextbook form, one pair at a time: {textbook_speed(corpus):,.0f} words/s")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,166 @@
+"""Figures of the course: what is drawn, and that labels do not cover one another."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import matplotlib
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from matplotlib.text import Text
+from nlp_course import plots
+
+matplotlib.use("agg")
+
+
+@pytest.fixture(autouse=True)
+def _close_figures():
+    with matplotlib.rc_context():
+        yield
+    plt.close("all")
+
+
+def cell_texts(axes):
+    return [text.get_text() for text in axes.texts]
+
+
+def luminance(colour):
+    red, green, blue = (
+        share / 12.92 if share <= 0.04045 else ((share + 0.055) / 1.055) ** 2.4
+        for share in colour[:3]
+    )
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def test_heatmap_writes_each_value_into_its_cell():
+    axes = plots.heatmap(np.array([[1, 20], [300, 4]]), ["a", "b"], ["c", "d"], fmt="d")
+    assert cell_texts(axes) == ["1", "20", "300", "4"]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["c", "d"]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["a", "b"]
+
+
+def test_heatmap_without_annotation_writes_nothing():
+    assert cell_texts(plots.heatmap(np.eye(2), ["a", "b"], ["a", "b"], annotate=False)) == []
+
+
+def test_heatmap_shows_minus_infinity_in_grey():
+    axes = plots.heatmap(np.array([[1.0, -np.inf]]), ["a"], ["b", "c"])
+    assert cell_texts(axes) == ["1", "−∞"]
+    red, green, blue, _ = axes.images[0].get_array()[0, 1]
+    assert red == green == blue
+
+
+@pytest.mark.parametrize("matrix", [[[0.0, 1.0, 5.0]], [[-5.0, 0.0, 5.0]], [[-1.0, -2.0, -3.0]]])
+def test_heatmap_text_keeps_its_contrast_on_every_colour(matrix):
+    axes = plots.heatmap(np.array(matrix), ["a"], ["b", "c", "d"])
+    for colour in axes.images[0].get_array()[0]:
+        assert (luminance(colour) + 0.05) / 0.05 >= 4.5
+
+
+def test_heatmap_colours_zero_white_where_signs_mix():
+    axes = plots.heatmap(np.array([[-1.0, 0.0, 3.0]]), ["a"], ["b", "c", "d"])
+    assert axes.images[0].get_array()[0, 1, :3].min() > 0.95
+
+
+def test_heatmap_scale_ends_at_the_largest_value():
+    axes = plots.heatmap(np.array([[0.0, 8.0]]), ["a"], ["b", "c"], label="count (pairs)")
+    scale = axes.figure.axes[1]
+    assert scale.get_ylim() == (0, 8)
+    assert scale.get_ylabel() == "count (pairs)"
+
+
+def test_heatmap_draws_in_the_axes_given():
+    _, axes = plt.subplots()
+    assert plots.heatmap(np.eye(2), ["a", "b"], ["a", "b"], ax=axes) is axes
+
+
+def test_heatmap_of_zeros_is_white():
+    axes = plots.heatmap(np.zeros((2, 2)), ["a", "b"], ["a", "b"])
+    assert axes.images[0].get_array()[..., :3].min() > 0.95
+
+
+def test_heatmap_refuses_names_that_do_not_fit():
+    with pytest.raises(ValueError, match="2 row and 1 column names"):
+        plots.heatmap(np.eye(2), ["a", "b"], ["a"])
+    with pytest.raises(ValueError, match="empty"):
+        plots.heatmap(np.zeros((0, 0)), [], [])
+
+
+def label_boxes(axes):
+    axes.figure.draw_without_rendering()
+    # The words' own boxes: an annotation's extent holds the line to its point too.
+    return [Text.get_window_extent(text) for text in axes.texts]
+
+
+def words(count):
+    return [f"word{number}" for number in range(count)]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_word_map_labels_do_not_overlap(seed):
+    plots.use_style()
+    points = np.random.default_rng(seed).normal(size=(25, 2))
+    axes = plots.word_map(points, words(25))
+    for first, second in combinations(label_boxes(axes), 2):
+        assert plots._overlap(first, second) < 1
+
+
+def test_word_map_labels_of_one_place_do_not_overlap():
+    axes = plots.word_map(np.zeros((4, 2)), words(4))
+    for first, second in combinations(label_boxes(axes), 2):
+        assert plots._overlap(first, second) < 1
+
+
+def test_word_map_ties_a_label_that_had_to_move_away():
+    alone = plots.word_map(np.zeros((1, 2)), words(1))
+    assert not alone.texts[0].arrow_patch.get_visible()
+    crowd = plots.word_map(np.zeros((9, 2)), words(9))
+    assert crowd.texts[8].arrow_patch.get_visible()
+
+
+def test_word_map_is_the_same_each_time():
+    points = np.random.default_rng(0).normal(size=(20, 2))
+    first, second = (plots.word_map(points, words(20)) for _ in range(2))
+    assert [text.get_position() for text in first.texts] == [
+        text.get_position() for text in second.texts
+    ]
+
+
+def test_word_map_groups_differ_by_marker_as_well_as_colour():
+    axes = plots.word_map(np.eye(4)[:, :2], words(4), groups=["king", "king", "city", "city"])
+    paths = [drawn.get_paths()[0].vertices.tolist() for drawn in axes.collections]
+    colours = [drawn.get_facecolor().tolist() for drawn in axes.collections]
+    assert len(paths) == 2
+    assert paths[0] != paths[1]
+    assert colours[0] != colours[1]
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["king", "city"]
+
+
+def test_word_map_refuses_what_it_cannot_place():
+    with pytest.raises(ValueError, match="2 points and 1 words"):
+        plots.word_map(np.eye(2), ["a"])
+    with pytest.raises(ValueError, match="0 points"):
+        plots.word_map(np.zeros((0, 2)), [])
+    with pytest.raises(ValueError, match="not finite"):
+        plots.word_map(np.array([[np.nan, 0.0]]), ["a"])
+    with pytest.raises(ValueError, match="2 points and 1 groups"):
+        plots.word_map(np.eye(2), ["a", "b"], groups=["g"])
+    with pytest.raises(ValueError, match="at most 7 groups"):
+        plots.word_map(np.ones((8, 2)), words(8), groups=words(8))
+
+
+def test_style_draws_lines_with_different_dashes_on_white():
+    plots.use_style()
+    _, axes = plt.subplots()
+    lines = [axes.plot([0, 1])[0] for _ in plots.COLOURS]
+    assert len({(line.get_color(), str(line.get_linestyle())) for line in lines}) == 7
+    assert plt.rcParams["figure.facecolor"] == plt.rcParams["savefig.facecolor"] == "white"
+
+
+def test_style_keeps_letters_legible_on_a_phone():
+    plots.use_style()
+    # A figure is about 350 CSS pixels wide there; a point of it is 350 / (72 * inches) pixels.
+    pixels = 350 / (72 * plt.rcParams["figure.figsize"][0])
+    for name in ("font.size", "xtick.labelsize", "ytick.labelsize", "legend.fontsize"):
+        assert plt.rcParams[name] * pixels >= 10
