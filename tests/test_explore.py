@@ -12,9 +12,10 @@ import matplotlib.pyplot as plt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
+
 from nlp_course import explore
 from nlp_course.explore import Choice, Question, quiz
-from PIL import Image
 
 matplotlib.use("agg")
 

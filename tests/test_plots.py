@@ -9,6 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from matplotlib.text import Text
+
 from nlp_course import plots
 
 matplotlib.use("agg")

@@ -1,0 +1,190 @@
+"""What the book adds to Sphinx: a box at a chapter's head, Colab links, pictures that speak.
+
+It also mends two things of its neighbours: sphinx-exercise's visitors hide other extensions' in
+the one-page edition, and some extensions repeat their scripts on every page.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any, ClassVar
+
+from docutils import nodes
+from docutils.parsers.rst import directives
+from myst_nb.sphinx_ import NbMetadataCollector
+from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
+from sphinx.util import logging
+from sphinx.util.docutils import SphinxDirective
+
+logger = logging.getLogger(__name__)
+# Beside the built pages: for each page, a hash of what its cells ran with.
+PAGE_KEYS = "page-keys.json"
+# And what the book calls each label.
+REFERENCES = "references.json"
+
+
+class run_time(nodes.Inline, nodes.TextElement):
+    """Stands for the seconds that a page's cells took, known once the page was run."""
+
+
+class ChapterBox(SphinxDirective):
+    """What a chapter takes and where it leads, at the page's head."""
+
+    option_spec: ClassVar = {
+        "minutes": directives.positive_int,
+        "needs": directives.unchanged_required,
+        "modules": directives.unchanged_required,
+        "assignment": directives.unchanged,
+    }
+
+    def run(self) -> list[nodes.Node]:
+        for option in ("minutes", "needs", "modules"):
+            if option not in self.options:
+                raise self.error(f"chapter-box needs :{option}:")
+        modules = (name.strip() for name in self.options["modules"].split(","))
+        rows = [
+            ("To read", f"{self.options['minutes']} minutes"),
+            ("To run", ""),
+            ("Needs", self.options["needs"]),
+            ("Modules", ", ".join(f"{{py:mod}}`~nlp_course.{name}`" for name in modules)),
+        ]
+        if assignment := self.options.get("assignment"):
+            address = colab(self.config, f"assignments/{assignment}/{assignment}.ipynb")
+            rows.append(("Practised in", f"assignment [{assignment}]({address})"))
+        fields = nodes.field_list(classes=["chapter-box"])
+        for name, text in rows:
+            body = nodes.field_body()
+            if text:
+                children, messages = self.parse_inline(text, lineno=self.lineno)
+                body += nodes.paragraph("", "", *children, *messages)
+            else:
+                body += nodes.paragraph("", "", run_time())
+            fields += nodes.field("", nodes.field_name(text=name), body)
+        return [fields]
+
+
+def colab(config: Any, path: str) -> str:
+    """The address at which Colab opens a published notebook."""
+    repository = config.html_theme_options["repository_url"].removeprefix("https://github.com/")
+    branch = config.course_notebook_branch
+    return f"https://colab.research.google.com/github/{repository}/blob/{branch}/{path}"
+
+
+def finish_page(app: Sphinx, doctree: nodes.document, page: str) -> None:
+    """Put the measured time into the box; warn of pictures that do not say what they show."""
+    for node in list(doctree.findall(run_time)):
+        executed = NbMetadataCollector.get_exec_data(app.env, page)
+        seconds = executed and executed["runtime"]
+        text = f"{max(1, round(seconds))} seconds" if seconds else "not run yet"
+        node.replace_self(nodes.Text(text))
+    for image in doctree.findall(nodes.image):
+        if not image.get("alt", "").strip():
+            logger.warning(
+                "this picture has no alternative text: give it `alt`",
+                location=image if image.line else page,
+                type="course",
+                subtype="alt",
+            )
+
+
+def link_notebooks(
+    app: Sphinx, page: str, _template: str, context: dict[str, Any], _doctree: Any
+) -> None:
+    """Point the page's Colab button at its notebook; print each repeated script once."""
+    seen: set[str] = set()
+    kept = []
+    for script in context.get("script_files", []):
+        body = getattr(script, "attributes", {}).get("body")
+        if body is None or body not in seen:
+            kept.append(script)
+        seen.add(body)
+    if "script_files" in context:
+        context["script_files"][:] = kept
+    for group in context.get("header_buttons", []):
+        if group.get("label") == "launch-buttons":
+            for button in group["buttons"]:
+                if button.get("text") == "Colab":
+                    folder = app.config.course_notebook_folder
+                    button["url"] = colab(app.config, f"{folder}/{page}.ipynb")
+
+
+def run_anew(
+    app: Sphinx, env: BuildEnvironment, _added: set[str], _changed: set[str], _removed: set[str]
+) -> list[str]:
+    """Pages whose cells ran anew because a module changed: their text did not, but read them."""
+    keys = Path(app.outdir).parent / PAGE_KEYS
+    if not keys.is_file():
+        return []
+    new = json.loads(keys.read_text(encoding="utf-8"))
+    old = getattr(env, "course_page_keys", {})
+    env.course_page_keys = new  # type: ignore[attr-defined]
+    return [page for page in new if page in env.found_docs and new[page] != old.get(page)]
+
+
+def number_by_chapter(_app: Sphinx, env: BuildEnvironment) -> list[str]:
+    """Number figures, equations and exercises within their chapter: 3.1, 3.2 in 03-….md.
+
+    Sphinx counts them through the book, so a chapter put in front would change all numbers.
+    """
+    for page, kinds in env.toc_fignumbers.items():
+        chapter = re.match(r"\d+", page)
+        if chapter:
+            for numbers in kinds.values():
+                for count, name in enumerate(numbers, start=1):
+                    numbers[name] = (int(chapter[0]), count)
+    return []
+
+
+def write_references(app: Sphinx, env: BuildEnvironment) -> None:
+    """Write down what the book calls each label, for the notebooks."""
+
+    def number(page: str, kind: str, name: str) -> str | None:
+        found = env.toc_fignumbers.get(page, {}).get(kind, {}).get(name)
+        return found and ".".join(map(str, found))
+
+    labels = env.get_domain("std").anonlabels
+    titles = env.get_domain("std").labels
+    equations = env.get_domain("math").equations
+    named = {
+        "figure": {label: number(page, "figure", name) for label, (page, name) in labels.items()},
+        "exercise": {
+            label: number(page, "exercise", name) for label, (page, name) in labels.items()
+        },
+        "section": {label: str(title) for label, (_page, _name, title) in titles.items()},
+        "equation": {
+            label: number(page, "displaymath", f"equation-{label}")
+            for label, (page, _number) in equations.items()
+        },
+    }
+    found = {
+        kind: {label: text for label, text in texts.items() if text}
+        for kind, texts in named.items()
+    }
+    path = Path(app.outdir).parent / REFERENCES
+    path.write_text(json.dumps(found, indent=1), encoding="utf-8")
+
+
+def share_visitors(app: Sphinx) -> None:
+    """Give the one-page edition every extension's HTML visitors, not sphinx-exercise's alone."""
+    handlers = app.registry.translation_handlers
+    if "singlehtml" in handlers:
+        handlers["singlehtml"] = {**handlers.get("html", {}), **handlers["singlehtml"]}
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    app.add_config_value("course_notebook_branch", "notebooks", "html", str)
+    app.add_config_value("course_notebook_folder", "notebooks", "html", str)
+    app.add_node(run_time)
+    app.add_directive("chapter-box", ChapterBox)
+    app.connect("builder-inited", share_visitors)
+    app.connect("env-get-outdated", run_anew)
+    # Sphinx numbers at the usual priority, 500.
+    app.connect("env-get-updated", number_by_chapter, priority=600)
+    app.connect("env-check-consistency", write_references)
+    app.connect("doctree-resolved", finish_page)
+    # The theme makes its launch buttons at priority 501.
+    app.connect("html-page-context", link_notebooks, priority=600)
+    return {"parallel_read_safe": True, "parallel_write_safe": True, "env_version": 1}

@@ -1,0 +1,388 @@
+"""The notebooks that Colab opens: a page's cells without outputs, its MyST as plain Markdown.
+
+A notebook shows no directives and no roles, so boxes become quotations, references become the
+numbers that the page prints, and a directive or role that has no form here stops the build.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import nbformat
+import yaml
+from nbformat import NotebookNode
+from pages import BOOK, ROOT, BuildError, outputs, read_notebook
+from pybtex.database import BibliographyData, parse_file
+
+FENCE = re.compile(r"(?P<fence>`{3,}|~{3,}|:{3,})(?:\{(?P<name>[\w:-]+)\})?(?P<rest>.*)")
+OPTION = re.compile(r":(?P<key>[\w-]+):(?P<value>.*)")
+ROLE = re.compile(r"\{(?P<name>[\w:.+-]+)\}`(?P<text>[^`]+)`")
+TITLED = re.compile(r"(?P<title>.*?)\s*<(?P<target>[^<>]+)>", re.DOTALL)
+LINK = re.compile(r"(?P<open>!?\[[^\]]*\])\((?P<target>[^()\s]+)\)")
+TARGET = re.compile(r"^\([\w:-]+\)=\n|^% .*\n", re.MULTILINE)
+BOXES = {
+    "admonition", "attention", "caution", "danger", "error", "hint", "important", "margin",
+    "note", "seealso", "sidebar", "tip", "topic", "warning",
+}  # fmt: skip
+
+SETUP = """\
+# @title Set-up: run this cell first
+import importlib.util
+import os
+import subprocess
+import sys
+
+PACKAGE = "nlp-course @ git+{repository}"
+
+if os.environ.get("NLP_COURSE_GRADING") != "1":
+    if importlib.util.find_spec("nlp_course") is None:
+        subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", PACKAGE])
+        importlib.invalidate_caches()
+    if importlib.util.find_spec("nlp_course") is None:
+        raise RuntimeError(
+            "The course's package could not be installed; pip says why above. Check the network, "
+            "choose Runtime > Restart session, and run this cell again."
+        )
+    print("Ready.")
+"""
+
+
+class Directive(NamedTuple):
+    """A MyST directive of a page."""
+
+    name: str
+    argument: str
+    options: dict[str, str]
+    body: str
+
+
+def write(names: Sequence[str], out: Path, folder: Path) -> None:
+    """Write the pages' notebooks.
+
+    Parameters
+    ----------
+    names : pages
+    out : the build folder, which holds the pages' outputs and the numbers of what they refer to
+    folder : where the notebooks go; others in it are removed
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.glob("*.ipynb"):
+        old.unlink()
+    references = json.loads((out / "references.json").read_text(encoding="utf-8"))
+    config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
+    bibliography = parse_file(BOOK / "references.bib")
+    for name in names:
+        glued = _glued(outputs(name, out / ".jupyter_cache"))
+        page = Page(name, references, glued, bibliography, config["repository"])
+        nbformat.write(page.notebook(read_notebook(name)), folder / f"{name}.ipynb")
+
+
+def _glued(notebook: NotebookNode) -> dict[str, str]:
+    values = {}
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            name = output.get("metadata", {}).get("scrapbook", {}).get("name")
+            if name:
+                [value] = (text for kind, text in output.data.items() if "text/plain" in kind)
+                values[name] = value[1:-1] if value[0] == value[-1] == "'" else value
+    return values
+
+
+class Page:
+    """One page on its way to a notebook.
+
+    Parameters
+    ----------
+    name : of the page
+    references : by kind, what the built book calls each label: "equation", "figure", "exercise",
+        "section"
+    glued : the page's computed values
+    bibliography : of the book
+    repository : of `_config.yml`: its address and branch
+    """
+
+    def __init__(
+        self,
+        name: str,
+        references: dict[str, dict[str, str]],
+        glued: dict[str, str],
+        bibliography: BibliographyData,
+        repository: dict[str, str],
+    ) -> None:
+        self.name = name
+        self.references = references
+        self.glued = glued
+        self.bibliography = bibliography
+        self.repository = repository["url"]
+        owner, project = self.repository.split("/")[-2:]
+        self.site = f"https://{owner}.github.io/{project}"
+        self.files = (
+            f"https://raw.githubusercontent.com/{owner}/{project}/{repository['branch']}/book"
+        )
+        self.answering = False
+
+    def notebook(self, source: NotebookNode) -> NotebookNode:
+        """The notebook for Colab, from the page's cells."""
+        cells = [nbformat.v4.new_code_cell(SETUP.format(repository=self.repository).strip())]
+        cells[0].metadata = {"cellView": "form"}
+        for cell in source.cells:
+            made = self._code(cell) if cell.cell_type == "code" else self._text(cell.source)
+            cells += made
+        # The title first, then the set-up: who opens the notebook sees what it is.
+        cells[:2] = cells[1::-1]
+        for number, cell in enumerate(cells):
+            cell.id = f"cell-{number:03d}"
+        metadata = {
+            "colab": {"provenance": []},
+            "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+            "language_info": {"name": "python"},
+        }
+        return nbformat.v4.new_notebook(cells=cells, metadata=metadata)
+
+    def _text(self, source: str) -> list[NotebookNode]:
+        text = self.markdown(source)
+        # A cell for each section, so that Colab folds them.
+        parts = re.split(r"\n(?=#{1,3} )", text)
+        return [nbformat.v4.new_markdown_cell(part.strip()) for part in parts if part.strip()]
+
+    def _code(self, cell: NotebookNode) -> list[NotebookNode]:
+        source = without_glue(cell.source)
+        if not source.strip():
+            return []
+        tags = set(cell.metadata.get("tags", []))
+        made = nbformat.v4.new_code_cell(source)
+        if self.answering:
+            made.source = f"# @title Answer (open the cell to read it)\n{source}"
+        elif tags & {"hide-input", "hide-cell", "remove-cell", "remove-input"}:
+            made.source = f"# @title Run this cell (open it to read the code)\n{source}"
+        if made.source != source:
+            made.metadata = {"cellView": "form"}
+        cells = [made]
+        figure = cell.metadata.get("mystnb", {}).get("figure", {})
+        if caption := figure.get("caption"):
+            number = self.references["figure"].get(figure.get("name", ""), "")
+            label = f"**Figure {number}.** " if number else ""
+            text = self._inline(" ".join(caption.split()))
+            cells.append(nbformat.v4.new_markdown_cell(label + text))
+        return cells
+
+    def markdown(self, source: str) -> str:
+        """MyST Markdown as plain Markdown."""
+        result: list[str] = []
+        plain: list[str] = []
+        lines = iter(source.splitlines())
+        for line in lines:
+            opening = FENCE.fullmatch(line)
+            if not opening:
+                plain.append(line)
+                continue
+            result.append(self._inline("\n".join(plain)))
+            plain = []
+            body = _until(opening["fence"], lines, line, self.name)
+            if opening["name"]:
+                directive = _directive(opening["name"], opening["rest"].strip(), body)
+                result.append(self._render(directive))
+            else:
+                result.append("\n".join([line, *body, opening["fence"]]))
+        result.append(self._inline("\n".join(plain)))
+        return "\n".join(result)
+
+    def _render(self, it: Directive) -> str:
+        if it.name in BOXES:
+            title = it.argument or it.name.capitalize()
+            return _quoted(f"**{self._inline(title)}**\n\n{self.markdown(it.body)}")
+        if it.name.startswith(("prf:", "proof:")):
+            kind = it.name.partition(":")[2].capitalize()
+            title = f" ({it.argument})" if it.argument else ""
+            return _quoted(f"**{kind}{self._inline(title)}**\n\n{self.markdown(it.body)}")
+        forms: dict[str, Callable[[Directive], str]] = {
+            "chapter-box": self._box,
+            "code": _listing,
+            "code-block": _listing,
+            "div": lambda it: self.markdown(it.body),
+            "dropdown": lambda it: _folded(it.argument, self.markdown(it.body)),
+            "epigraph": lambda it: _quoted(self.markdown(it.body)),
+            "exercise": self._exercise,
+            "figure": self._figure,
+            "image": self._figure,
+            "math": self._math,
+            "solution": lambda it: _folded("Answer", self.markdown(it.body)),
+            "solution-end": self._end_answer,
+            "solution-start": self._begin_answer,
+        }
+        if it.name not in forms:
+            raise BuildError(
+                f"book/{self.name}.md: the directive {it.name!r} has no notebook form."
+            )
+        return forms[it.name](it)
+
+    def _box(self, it: Directive) -> str:
+        rows = [
+            f"- **To read** {it.options['minutes']} minutes; the page with its outputs is "
+            f"[here]({self.site}/{self.name}.html)",
+            f"- **Needs** {self._inline(it.options['needs'])}",
+        ]
+        if assignment := it.options.get("assignment"):
+            rows.append(f"- **Practised in** assignment {assignment}")
+        return "\n".join(rows)
+
+    def _figure(self, it: Directive) -> str:
+        address = f"{self.files}/{it.argument}"
+        caption = self.markdown(it.body)
+        number = self.references["figure"].get(it.options.get("name", ""))
+        label = f"**Figure {number}.** " if number else ""
+        return f"![{it.options['alt']}]({address})\n\n{label}{caption}"
+
+    def _math(self, it: Directive) -> str:
+        number = self.references["equation"].get(it.options.get("label", ""))
+        tag = f"\n\\tag{{{number}}}" if number else ""
+        return f"$$\n{it.body.strip()}{tag}\n$$"
+
+    def _exercise(self, it: Directive) -> str:
+        number = self.references["exercise"][it.options["label"]]
+        title = f" · {it.argument}" if it.argument else ""
+        return f"### Exercise {number}{title}\n\n{self.markdown(it.body)}"
+
+    def _begin_answer(self, it: Directive) -> str:
+        self.answering = True
+        return f"#### Answer to exercise {self.references['exercise'][it.argument]}\n"
+
+    def _end_answer(self, _it: Directive) -> str:
+        self.answering = False
+        return ""
+
+    def _inline(self, text: str) -> str:
+        text = TARGET.sub("", text + "\n").removesuffix("\n")
+        return LINK.sub(self._link, ROLE.sub(self._role, text))
+
+    def _link(self, link: re.Match[str]) -> str:
+        target = link["target"]
+        if target.startswith("#"):
+            target = f"{self.site}/{self.name}.html{target}"
+        elif re.match(r"[\w-]+\.md", target):
+            target = f"{self.site}/{target.replace('.md', '.html', 1)}"
+        elif target.startswith("static/"):
+            target = f"{self.files}/{target}"
+        return f"{link['open']}({target})"
+
+    def _role(self, role: re.Match[str]) -> str:
+        name, text = role["name"], role["text"]
+        titled = TITLED.fullmatch(text)
+        title, target = (titled["title"], titled["target"]) if titled else (None, text)
+        if name == "term":
+            return title or target
+        if name.startswith("py:"):
+            return f"`{title or target.rpartition('.')[2] if target[0] == '~' else target}`"
+        if name.startswith("cite"):
+            return self._citation(name, [key.strip() for key in text.split(",")])
+        if name in ("glue:text", "glue"):
+            return self._value(text)
+        if name == "eq":
+            return f"({self._reference('equation', target)})"
+        if name == "numref":
+            number = self._reference("figure", target)
+            return title.replace("%s", number) if title else f"Figure {number}"
+        if name == "ref":
+            return title or self._reference("any", target)
+        if name == "doc":
+            return f"[{title or target}]({self.site}/{target}.html)"
+        if name in ("math", "code", "kbd"):
+            return f"${text}$" if name == "math" else f"`{text}`"
+        raise BuildError(f"book/{self.name}.md: the role {name!r} has no notebook form.")
+
+    def _reference(self, kind: str, label: str) -> str:
+        if kind != "any":
+            found = self.references[kind].get(label)
+        else:
+            found = self.references["section"].get(label)
+            for other in ("exercise", "figure"):
+                if label in self.references[other]:
+                    found = f"{other.capitalize()} {self.references[other][label]}"
+        if found is None:
+            raise BuildError(f"book/{self.name}.md refers to {label!r}, which the book lacks.")
+        return found
+
+    def _value(self, text: str) -> str:
+        name, _, form = text.partition(":")
+        if name not in self.glued:
+            raise BuildError(f"book/{self.name}.md prints {name!r}, which none of its cells glues.")
+        value = self.glued[name]
+        return format(float(value), form) if form else value
+
+    def _citation(self, role: str, keys: Sequence[str]) -> str:
+        texts = []
+        for key in keys:
+            entry = self.bibliography.entries[key]
+            people = [" ".join(person.last_names) for person in entry.persons["author"]]
+            people = [re.sub(r"[{}\\\"']", "", person) for person in people]
+            names = people[0] if len(people) == 1 else f"{people[0]} et al."
+            if len(people) == 2:
+                names = " and ".join(people)
+            year = entry.fields["year"]
+            address = f"{self.site}/bibliography.html"
+            texts.append(
+                f"{names} [{year}]({address})"
+                if role == "cite:t"
+                else f"[{names}, {year}]({address})"
+            )
+        return "; ".join(texts) if role == "cite:t" else f"({'; '.join(texts)})"
+
+
+def without_glue(source: str) -> str:
+    r"""A cell without the lines that hand values to the page's prose.
+
+    >>> without_glue("from myst_nb import glue\nx = 1\nglue('x', x)")
+    'x = 1'
+    """
+    try:
+        tree = ast.parse(source)
+    except SyntaxError:
+        return source
+    dropped = set()
+    for node in tree.body:
+        imported = isinstance(node, ast.ImportFrom) and node.module == "myst_nb"
+        called = (
+            isinstance(node, ast.Expr)
+            and isinstance(node.value, ast.Call)
+            and ast.unparse(node.value.func) == "glue"
+        )
+        if imported or called:
+            dropped.update(range(node.lineno, (node.end_lineno or node.lineno) + 1))
+    lines = source.splitlines()
+    kept = [line for number, line in enumerate(lines, start=1) if number not in dropped]
+    return "\n".join(kept).strip("\n")
+
+
+def _until(fence: str, lines: Any, opening: str, page: str) -> list[str]:
+    body = []
+    for line in lines:
+        stripped = line.strip()
+        if len(stripped) >= len(fence) and set(stripped) == {fence[0]}:
+            return body
+        body.append(line)
+    raise BuildError(f"book/{page}.md: {opening!r} is not closed in its cell.")
+
+
+def _directive(name: str, argument: str, lines: list[str]) -> Directive:
+    options = {}
+    while lines and (option := OPTION.fullmatch(lines[0].strip())):
+        options[option["key"]] = option["value"].strip()
+        lines = lines[1:]
+    return Directive(name, argument, options, "\n".join(lines).strip("\n"))
+
+
+def _quoted(text: str) -> str:
+    return "\n" + "\n".join(f"> {line}".rstrip() for line in text.strip().splitlines()) + "\n"
+
+
+def _folded(title: str, text: str) -> str:
+    return f"\n<details><summary>{title}</summary>\n\n{text}\n\n</details>\n"
+
+
+def _listing(it: Directive) -> str:
+    return f"```{it.argument}\n{it.body}\n```"

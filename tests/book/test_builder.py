@@ -1,0 +1,256 @@
+"""The builder: what it notices, what it refuses, and what it makes of MyST."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "book" / "_ext"))
+
+import docstrings  # noqa: E402
+import notebooks  # noqa: E402
+import pages  # noqa: E402
+
+import build  # noqa: E402
+
+HEAD = """---
+jupytext:
+  text_representation: {extension: .md, format_name: myst, format_version: 0.13}
+kernelspec: {display_name: Python 3, language: python, name: python3}
+nlp_course:
+  data: [brown]
+---
+
+# A page
+
+"""
+
+
+@pytest.fixture
+def course(tmp_path, monkeypatch):
+    """A small course: a package of two modules, and a page that imports one of them."""
+    book, package = tmp_path / "book", tmp_path / "nlp_course"
+    book.mkdir()
+    package.mkdir()
+    (tmp_path / "requirements.txt").write_text("numpy\n")
+    (tmp_path / "_config.yml").write_text("execute: {timeout: 60}\n")
+    (package / "first.py").write_text("from nlp_course import second\n")
+    (package / "second.py").write_text("x = 1\n")
+    (package / "third.py").write_text("y = 1\n")
+    for name, path in {"ROOT": tmp_path, "BOOK": book, "PACKAGE": package}.items():
+        monkeypatch.setattr(pages, name, path)
+    write_page(tmp_path, "from nlp_course import first")
+    return tmp_path
+
+
+def write_page(course, *cells, head=HEAD):
+    text = head + "\n\n".join(f"```{{code-cell}} ipython3\n{cell}\n```" for cell in cells)
+    (course / "book" / "page.md").write_text(text + "\n")
+
+
+def test_key_changes_with_a_module_imported_through_another(course):
+    before = pages.page_key("page")
+    (course / "nlp_course" / "second.py").write_text("x = 2\n")
+    assert pages.page_key("page") != before
+
+
+def test_key_stays_when_another_module_changes(course):
+    before = pages.page_key("page")
+    (course / "nlp_course" / "third.py").write_text("y = 2\n")
+    assert pages.page_key("page") == before
+
+
+def test_key_changes_with_the_pinned_libraries(course):
+    before = pages.page_key("page")
+    (course / "requirements.txt").write_text("numpy==1\n")
+    assert pages.page_key("page") != before
+
+
+def test_key_sees_imports_inside_functions_and_names_from_modules(course):
+    write_page(course, "def late():\n    from nlp_course.second import x\n    return x")
+    before = pages.page_key("page")
+    (course / "nlp_course" / "second.py").write_text("x = 2\n")
+    assert pages.page_key("page") != before
+
+
+def test_page_runs_once_and_again_when_its_module_changed(course):
+    write_page(course, "print(1 + 1)", "from nlp_course import text")
+    (course / "nlp_course" / "text.py").write_text("")
+    cache = course / "cache"
+    assert pages.run(["page"], cache) == ["page"]
+    assert pages.run(["page"], cache) == []
+    assert pages.outputs("page", cache).cells[1].outputs[0].text == "2\n"
+    (course / "nlp_course" / "text.py").write_text("# changed\n")
+    assert pages.run(["page"], cache) == ["page"]
+
+
+def test_failing_cell_stops_the_build_and_is_shown(course):
+    write_page(course, "1 / 0")
+    with pytest.raises(pages.BuildError, match=r"book/page\.md(.|\n)*ZeroDivisionError"):
+        pages.run(["page"], course / "cache")
+
+
+def test_failed_page_is_run_again(course):
+    write_page(course, "1 / 0")
+    for _ in range(2):
+        with pytest.raises(pages.BuildError):
+            pages.run(["page"], course / "cache")
+
+
+def test_page_with_too_many_frames_stops_the_build(course):
+    frames = "[widgets.HTML('<img alt=\"a\">') for _ in range(101)]"
+    write_page(course, f"import ipywidgets as widgets\nwidgets.VBox({frames})")
+    with pytest.raises(pages.BuildError, match="101 frames in its figures, at most 100"):
+        pages.run(["page"], course / "cache")
+
+
+def test_without_real_text_a_page_gets_a_banner_and_goes_on(course):
+    write_page(
+        course,
+        "from nlp_course import data\nprint(data.load('brown').name)",
+        "data.load('wordsim353').records[0].score",
+        "print('goes on')",
+    )
+    pages.run(["page"], course / "cache", generated=True)
+    cells = pages.outputs("page", course / "cache").cells[1:]
+    loaded, failed, after = (cell.outputs for cell in cells)
+    assert "needs real text" in loaded[0].data["text/html"]
+    assert loaded[1].text == "world\n"
+    assert ["needs real text" in output.data["text/html"] for output in failed] == [True]
+    assert after[0].text == "goes on\n"
+
+
+def test_page_must_name_the_data_it_loads(course):
+    write_page(course, "from nlp_course import data", "data.load('treebank')")
+    with pytest.raises(pages.BuildError, match="loads 'treebank': name it at the head"):
+        pages.data_sets("page")
+
+
+def test_data_named_at_the_head_is_checked(course):
+    assert pages.data_sets("page") == ["brown"]
+
+
+def test_missing_page_of_the_contents_is_named(course):
+    (course / "book" / "_toc.yml").write_text(
+        "root: page\nparts: [{chapters: [{file: 99-nothing}]}]\n"
+    )
+    with pytest.raises(pages.BuildError, match=r"There is no book/99-nothing\.md"):
+        pages.page_names()
+
+
+def test_all_missing_data_are_listed_before_anything_runs(monkeypatch):
+    def refuse(name):
+        raise build.data.OfflineError(f"{name} is not on this machine")
+
+    monkeypatch.setattr(build.data, "missing", lambda name: ["file"])
+    monkeypatch.setattr(build.data, "fetch", refuse)
+    with pytest.raises(pages.BuildError) as error:
+        build.get_data(["brown", "text8"])
+    assert "- brown is not on this machine\n- text8 is not" in str(error.value)
+    assert "make book DATA=world" in str(error.value)
+
+
+@pytest.fixture
+def page():
+    references = {
+        "equation": {"eq-pmi": "3.1"},
+        "figure": {"fig-map": "3.2"},
+        "exercise": {"ex-a": "3.3"},
+        "section": {"sec-pairs": "Pairs"},
+    }
+    repository = {"url": "https://github.com/owner/project", "branch": "main"}
+    bibliography = notebooks.parse_file(ROOT / "book" / "references.bib")
+    return notebooks.Page("03-page", references, {"half": "0.50"}, bibliography, repository)
+
+
+@pytest.mark.parametrize(
+    ("myst", "plain"),
+    [
+        ("{term}`PMI` and {term}`windows <window>`", "PMI and windows"),
+        ("{eq}`eq-pmi`", "(3.1)"),
+        ("{numref}`fig-map`", "Figure 3.2"),
+        ("{ref}`sec-pairs`, {ref}`ex-a`, {ref}`that <sec-pairs>`", "Pairs, Exercise 3.3, that"),
+        ("is {glue:text}`half`.", "is 0.50."),
+        ("{glue:text}`half:.1f`", "0.5"),
+        ("{py:func}`~nlp_course.cooccurrence.pmi`", "`pmi`"),
+        ("(sec-pairs)=\n## Pairs", "## Pairs"),
+        (
+            "{cite:p}`levy2014neural`",
+            "([Levy and Goldberg, 2014](https://owner.github.io/project/bibliography.html))",
+        ),
+        (
+            "{cite:t}`mikolov2013efficient`",
+            "Mikolov et al. [2013](https://owner.github.io/project/bibliography.html)",
+        ),
+        ("[next](04-word2vec.md#b)", "[next](https://owner.github.io/project/04-word2vec.html#b)"),
+        ("```python\nx = {1}\n```", "```python\nx = {1}\n```"),
+        ("```{math}\n:label: eq-pmi\nx\n```", "$$\nx\n\\tag{3.1}\n$$"),
+        (
+            "::::{note}\nOne\n\n:::{tip} Title\nTwo $x$\n:::\n::::",
+            "> **Note**\n>\n> One\n>\n>\n> > **Tip**",
+        ),
+        ("```{exercise} ●○○\n:label: ex-a\nWhy?\n```", "### Exercise 3.3 · ●○○\n\nWhy?"),
+        (
+            "```{solution} ex-a\n:class: dropdown\nSo.\n```",
+            "<details><summary>Answer</summary>\n\nSo.\n\n</details>",
+        ),
+        (
+            "```{figure} static/a.svg\n:name: fig-map\n:alt: A map.\nSeen.\n```",
+            "![A map.](https://raw.githubusercontent.com/owner/project/main/book/static/a.svg)"
+            "\n\n**Figure 3.2.** Seen.",
+        ),
+    ],
+)
+def test_myst_becomes_plain_markdown(page, myst, plain):
+    if "Tip" in plain:
+        plain = plain.replace("**Tip**", "**Title**\n> >\n> > Two $x$")
+    assert page.markdown(myst).strip() == plain
+
+
+def test_answer_cells_are_closed_forms(page):
+    source = nbformat.v4.new_notebook(
+        cells=[
+            nbformat.v4.new_markdown_cell("# T\n\n```{solution-start} ex-a\n```\n"),
+            nbformat.v4.new_code_cell("x = 1"),
+            nbformat.v4.new_markdown_cell("```{solution-end}\n```\n"),
+            nbformat.v4.new_code_cell("y = 1"),
+        ]
+    )
+    codes = [cell for cell in page.notebook(source).cells[2:] if cell.cell_type == "code"]
+    assert codes[0].source == "# @title Answer (open the cell to read it)\nx = 1"
+    assert codes[0].metadata == {"cellView": "form"}
+    assert codes[1].source == "y = 1"
+
+
+@pytest.mark.parametrize("myst", ["```{mermaid}\na\n```", "{unheard}`of`"])
+def test_what_has_no_notebook_form_stops_the_build(page, myst):
+    with pytest.raises(pages.BuildError, match="has no notebook form"):
+        page.markdown(myst)
+
+
+def test_reference_to_nothing_stops_the_build(page):
+    with pytest.raises(pages.BuildError, match="refers to 'eq-lost'"):
+        page.markdown("{eq}`eq-lost`")
+    with pytest.raises(pages.BuildError, match="prints 'lost', which none of its cells glues"):
+        page.markdown("{glue:text}`lost`")
+
+
+def test_docstring_sections_become_fields():
+    lines = [
+        "Sum.", "",
+        "Parameters", "----------", "a, b : numbers,", "    both finite", "",
+        "Returns", "-------", "their sum, in nats", "",
+        "Raises", "------", "ValueError : one is not finite.", "",
+        "References", "----------", "Nobody 1900.",
+    ]  # fmt: skip
+    assert docstrings.as_fields(lines) == [
+        "Sum.", "",
+        ":param a: numbers,", "    both finite", ":param b: numbers,", "    both finite", "",
+        ":returns: their sum, in nats", "",
+        ":raises ValueError: one is not finite.", "",
+        "**References**", "", "Nobody 1900.", "",
+    ]  # fmt: skip
