@@ -59,7 +59,7 @@ lint: .venv/.installed ## style, types and spelling; about 20 seconds
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/codespell
-	@$(BIN)/nbstripout --verify $$(git ls-files '*.ipynb')
+	@$(BIN)/nbstripout --keep-id --verify $$(git ls-files '*.ipynb')
 
 bench: .venv/.installed ## our speed beside the peers', as ratios in one run; about 10 minutes
 	@echo "bench: trains beside gensim (about 10 minutes)"

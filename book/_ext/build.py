@@ -19,15 +19,15 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import yaml
+
 # Running this file puts its folder on the path, so its neighbours import by name.
 import browser_files
 import course
 import notebooks
 import pages
-import yaml
-from pages import ROOT, BuildError
-
 from nlp_course import data
+from pages import ROOT, BuildError
 
 # Not sources: what is installed, and what running the sources leaves behind.
 IGNORED = {"node_modules", "vendor", "__pycache__", ".ipynb_checkpoints"}

@@ -9,15 +9,16 @@ from __future__ import annotations
 import ast
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import nbformat
 import yaml
 from nbformat import NotebookNode
-from pages import BOOK, ROOT, BuildError, outputs, read_notebook
 from pybtex.database import BibliographyData, parse_file
+
+from pages import BOOK, ROOT, BuildError, outputs, read_notebook
 
 FENCE = re.compile(r"(?P<fence>`{3,}|~{3,}|:{3,})(?:\{(?P<name>[\w:-]+)\})?(?P<rest>.*)")
 OPTION = re.compile(r":(?P<key>[\w-]+):(?P<value>.*)")
@@ -343,19 +344,31 @@ def without_glue(source: str) -> str:
         tree = ast.parse(source)
     except SyntaxError:
         return source
-    dropped = set()
-    for node in tree.body:
-        imported = isinstance(node, ast.ImportFrom) and node.module == "myst_nb"
-        called = (
-            isinstance(node, ast.Expr)
-            and isinstance(node.value, ast.Call)
-            and ast.unparse(node.value.func) == "glue"
-        )
-        if imported or called:
-            dropped.update(range(node.lineno, (node.end_lineno or node.lineno) + 1))
+    dropped = {
+        line
+        for node in _glueing(tree.body)
+        for line in range(node.lineno, (node.end_lineno or node.lineno) + 1)
+    }
     lines = source.splitlines()
     kept = [line for number, line in enumerate(lines, start=1) if number not in dropped]
     return "\n".join(kept).strip("\n")
+
+
+def _glueing(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
+    """The statements that glue, and the loops and branches in which nothing else is done."""
+    for node in body:
+        inner = getattr(node, "body", [])
+        if all(part in list(_glueing(inner)) for part in inner) if inner else _glues(node):
+            yield node
+        elif inner:
+            yield from _glueing(inner)
+
+
+def _glues(node: ast.stmt) -> bool:
+    if isinstance(node, ast.ImportFrom):
+        return node.module == "myst_nb"
+    called = isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)
+    return called and ast.unparse(node.value.func) == "glue"
 
 
 def _until(fence: str, lines: Any, opening: str, page: str) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import venv
@@ -17,7 +18,7 @@ import nbformat
 import pytest
 from nbformat import NotebookNode
 
-from nlp_course.grading.notebooks import grade_id, questions, read_notebook, tested_points
+from nlp_course.grading import notebooks
 
 pytestmark = [pytest.mark.assignments, pytest.mark.slow]
 
@@ -37,10 +38,15 @@ nbformat.write(notebook, sys.argv[1])
 def student_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The Python of an environment with the wheel, what it asks for, and a kernel."""
     folder = tmp_path_factory.mktemp("student")
+    # From a copy: setuptools leaves a build folder beside the sources, and would pack what an
+    # earlier one left there.
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        (folder / "source").mkdir(exist_ok=True)
+        shutil.copy(ROOT / name, folder / "source")
+    shutil.copytree(ROOT / "nlp_course", folder / "source" / "nlp_course")
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
-    subprocess.run(
-        [*pip, "wheel", "-q", "--no-deps", "--wheel-dir", folder / "dist", ROOT], check=True
-    )
+    build = ["wheel", "-q", "--no-deps", "--wheel-dir", folder / "dist", folder / "source"]
+    subprocess.run([*pip, *build], check=True)
     (wheel,) = (folder / "dist").glob("nlp_course-*.whl")
     venv.create(folder / "env", with_pip=True)
     python = folder / "env" / "bin" / "python"
@@ -82,10 +88,10 @@ def test_the_untouched_notebook_runs_and_each_question_says_what_to_do(
     student_python: Path, notebook: Path, tmp_path: Path
 ):
     ran = run(student_python, notebook, tmp_path)
-    tested = tested_points(read_notebook(notebook))
-    assert questions(ran)
+    tested = notebooks.tested_points(notebooks.read_notebook(notebook))
+    assert notebooks.questions(ran)
     for cell in ran.cells:
-        name = grade_id(cell)
+        name = notebooks.grade_id(cell)
         if name in tested and cell.source.strip():
             assert any("Write your answer here" in error for error in errors(cell)), (
                 f"{name} must fail by the message that tells what to do, got {errors(cell)}"

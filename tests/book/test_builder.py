@@ -11,11 +11,10 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "book" / "_ext"))
 
+import build  # noqa: E402
 import docstrings  # noqa: E402
 import notebooks  # noqa: E402
 import pages  # noqa: E402
-
-import build  # noqa: E402
 
 HEAD = """---
 jupytext:
@@ -224,6 +223,20 @@ def test_answer_cells_are_closed_forms(page):
     assert codes[0].source == "# @title Answer (open the cell to read it)\nx = 1"
     assert codes[0].metadata == {"cellView": "form"}
     assert codes[1].source == "y = 1"
+
+
+@pytest.mark.parametrize(
+    ("cell", "rest"),
+    [
+        ("from myst_nb import glue\nx = 1\nglue('x', x)", "x = 1"),
+        ("for a in b:\n    glue(a, 1)\nx = 1", "x = 1"),
+        ("for a in b:\n    x = a\n    glue(a, x)", "for a in b:\n    x = a"),
+        ("glue(\n    'x',\n    1,\n)", ""),
+        ("plot(glue=1)", "plot(glue=1)"),
+    ],
+)
+def test_what_only_feeds_the_prose_is_left_out(cell, rest):
+    assert notebooks.without_glue(cell) == rest
 
 
 @pytest.mark.parametrize("myst", ["```{mermaid}\na\n```", "{unheard}`of`"])
