@@ -79,5 +79,5 @@ clean: ## remove what was generated, except .venv
 	@echo "install: makes .venv with $$($(PYTHON) --version) and installs requirements.txt (2 to 5 minutes, 2 GB)"
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --disable-pip-version-check --progress-bar on -q -r requirements.txt
-	@$(BIN)/python -m pip install --disable-pip-version-check -q --no-deps -e .
+	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install --disable-pip-version-check -q --no-deps -e .
 	@touch $@

@@ -87,9 +87,9 @@ def build(out: Path, only: Sequence[str] | None = None, generated: bool = False)
         get_data(list(needed))
     browser_files.install()
     pages.run(names, out / ".jupyter_cache", generated)
-    keys = {name: pages.page_key(name) for name in names}
+    keys = {name: pages.page_key(name, generated) for name in names}
     (out / course.PAGE_KEYS).write_text(json.dumps(keys, indent=1), encoding="utf-8")
-    sphinx(out, only, strict=only is None and not generated)
+    sphinx(out, only, generated)
     if not generated:
         notebooks.write(names, out, here)
     stamp.write_text(sources)
@@ -133,8 +133,8 @@ def get_data(names: Sequence[str]) -> None:
         )
 
 
-def sphinx(out: Path, only: Sequence[str] | None, strict: bool) -> None:
-    """Turn the pages into HTML; where it is strict, a warning fails the build.
+def sphinx(out: Path, only: Sequence[str] | None, generated: bool) -> None:
+    """Turn the pages into HTML; a warning fails the build of the whole book on real text.
 
     Raises
     ------
@@ -143,8 +143,10 @@ def sphinx(out: Path, only: Sequence[str] | None, strict: bool) -> None:
     if out.name != "_build":
         raise BuildError(f"Jupyter Book calls its folder _build: name one, not {out}")
     command = ["jupyter-book", "build", str(pages.BOOK), "--config", str(ROOT / "_config.yml")]
-    command += ["--path-output", str(out.parent), "-n", "-q"]
-    command += ["-W", "--keep-going"] if strict else []
+    command += ["--path-output", str(out.parent), "-n"]
+    # Without real text the prose lacks numbers, and each would be a warning.
+    command += ["-qq"] if generated else ["-q"]
+    command += [] if only or generated else ["-W", "--keep-going"]
     if only:
         contents = {"format": "jb-book", "root": "index", "chapters": [{"file": p} for p in only]}
         some = out / "toc.yml"

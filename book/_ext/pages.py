@@ -93,9 +93,9 @@ def _nodes(notebook: NotebookNode) -> Iterator[ast.AST]:
                 continue
 
 
-def page_key(name: str) -> str:
-    """A hash of what a page's cells run with: the package's modules, and the environment."""
-    digest = hashlib.sha256(sys.version.encode())
+def page_key(name: str, generated: bool = False) -> str:
+    """A hash of what a page's cells run with: the package's modules, libraries, and the data."""
+    digest = hashlib.sha256(f"{sys.version} {generated}".encode())
     digest.update((ROOT / "requirements.txt").read_bytes())
     for path in sorted(_modules(_nodes(read_notebook(name)))):
         digest.update(path.name.encode() + path.read_bytes())
@@ -160,7 +160,7 @@ def run(names: Sequence[str], cache_folder: Path, generated: bool = False) -> li
         except KeyError:
             stale.append(name)
             continue
-        if record.data.get("key") != page_key(name):
+        if record.data.get("key") != page_key(name, generated):
             cache.remove_cache(record.pk)
             stale.append(name)
     if stale:
@@ -178,7 +178,7 @@ def run(names: Sequence[str], cache_folder: Path, generated: bool = False) -> li
                 continue
             # What the page will be looked up by is the source, so it is read again: the key and
             # the cells belong together even if the file was edited meanwhile.
-            data = {"execution_seconds": seconds, "key": page_key(name)}
+            data = {"execution_seconds": seconds, "key": page_key(name, generated)}
             bundle = CacheBundleIn(notebook, str(BOOK / f"{name}.md"), data=data)
             cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
     if failures:

@@ -123,6 +123,12 @@ def test_without_real_text_a_page_gets_a_banner_and_goes_on(course):
     assert after[0].text == "goes on\n"
 
 
+def test_build_without_real_text_does_not_stand_in_for_the_real_one(course):
+    write_page(course, "print(1)")
+    assert pages.run(["page"], course / "cache", generated=True) == ["page"]
+    assert pages.run(["page"], course / "cache") == ["page"]
+
+
 def test_page_must_name_the_data_it_loads(course):
     write_page(course, "from nlp_course import data", "data.load('treebank')")
     with pytest.raises(pages.BuildError, match="loads 'treebank': name it at the head"):
