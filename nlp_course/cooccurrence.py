@@ -180,8 +180,8 @@ def ppmi(
     Parameters
     ----------
     counts : (word, context)
-    shift : subtracted first, in nats; log k makes the matrix that skip-gram with k negatives
-        factorises
+    shift : subtracted first, in nats; log k makes the positive part of the matrix
+        that skip-gram with k negatives factorises
     context_power : p(y) becomes proportional to #(y)^power; 0.75 keeps rare contexts from scoring
         high only because they are rare
 
@@ -281,9 +281,9 @@ def drop_words(counts: Counts, ids: Sequence[int] | Int[np.ndarray, "_"]) -> spa
 def correlation_weights(counts: Counts) -> sparse.csr_array:
     """Pearson's correlation between "the word is a" and "the context is b", negatives set to 0.
 
-    r(a, b) = (T X_ab − X_a· X_·b) / √(X_a· (T − X_a·) X_·b (T − X_·b)), T = ΣX
+    r(a, b) = (N X_ab − X_a· X_·b) / √(X_a· (N − X_a·) X_·b (N − X_·b)), N = ΣX
 
-    The correlation is over the T pairs counted, of two yes-or-no questions. A pair that never meets
+    The correlation is over the N pairs counted, of two yes-or-no questions. A pair that never meets
     correlates negatively, so what was 0 stays 0 and the matrix sparse. COALS goes on to take the
     square root of what is left: `correlation_weights(counts).sqrt()`.
 

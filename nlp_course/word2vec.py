@@ -172,9 +172,9 @@ def negative_sampling_loss(
 ) -> tuple[float, SkipGramGradients]:
     """Loss of one skip-gram pair against k noise words, and its gradients.
 
-    J = −log σ(u_o·v_c) − Σ_k log σ(−u_k·v_c)
-    ∂J/∂v_c = (σ(u_o·v_c) − 1) u_o + Σ_k σ(u_k·v_c) u_k
-    ∂J/∂u_o = (σ(u_o·v_c) − 1) v_c,  ∂J/∂u_k = σ(u_k·v_c) v_c
+    J = −log σ(u_o·v_c) − Σ_i log σ(−u_i·v_c), i = 1 … k
+    ∂J/∂v_c = (σ(u_o·v_c) − 1) u_o + Σ_i σ(u_i·v_c) u_i
+    ∂J/∂u_o = (σ(u_o·v_c) − 1) v_c,  ∂J/∂u_i = σ(u_i·v_c) v_c
 
     Parameters
     ----------
@@ -223,7 +223,7 @@ def cbow_negative_sampling_loss(
 ) -> tuple[float, CBOWGradients]:
     """Loss of predicting one word from the mean of its context, and its gradients.
 
-    J = −log σ(u_t·h) − Σ_k log σ(−u_k·h), with h = (1/C) Σ_c v_c
+    J = −log σ(u_t·h) − Σ_i log σ(−u_i·h), i = 1 … k, with h = (1/C) Σ_c v_c
     ∂J/∂v_c = (1/C) ∂J/∂h, the same for every context word
 
     Parameters
@@ -329,8 +329,8 @@ def hierarchical_softmax_loss(
 ) -> tuple[float, HierarchicalGradients]:
     """Loss of walking from the root of a tree to one word, and its gradients.
 
-    J = −Σ_j log σ(turn_j n_j·v_c): at each node, left has probability σ(n·v_c), right the rest
-    ∂J/∂n_j = −turn_j σ(−turn_j n_j·v_c) v_c
+    J = −Σ_n log σ(s_n h_n·v_c): at each node, left has probability σ(h_n·v_c), right the rest
+    ∂J/∂h_n = −s_n σ(−s_n h_n·v_c) v_c
 
     About log₂ V nodes are touched instead of V words, and the probabilities of all words sum to
     1, because at every node those of the two ways do.
@@ -338,8 +338,8 @@ def hierarchical_softmax_loss(
     Parameters
     ----------
     center : v_c, the center word's vector
-    nodes : n_1, n_2 …, vectors of the inner nodes on the outside word's path, `tree.paths[o]`
-    turns : +1 where the path goes left and −1 where it goes right, `tree.turns[o]`
+    nodes : h_n, vectors of the inner nodes on the outside word's path, `tree.paths[o]`
+    turns : s_n, +1 where the path goes left and −1 where it goes right, `tree.turns[o]`
 
     Returns
     -------

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -15,6 +18,7 @@ settings.load_profile("course")
 # Tests that share one costly thing (the built book, a graded class) stay on one worker.
 SHARED = {"book": "book", "browser": "book", "grading": "grading"}
 
+ROOT = Path(__file__).resolve().parents[1]
 NEVER_NEEDED = ("text8",)  # too large to ask for
 
 
@@ -64,3 +68,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             if item.get_closest_marker(mark):
                 item.add_marker(pytest.mark.xdist_group(group))
                 break
+
+
+@pytest.fixture(scope="session")
+def built(pytestconfig: pytest.Config) -> Path:
+    """The folder of built pages; building is quick where nothing changed."""
+    command = [sys.executable, str(ROOT / "book" / "_ext" / "build.py")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    lacking = "need real text that is not on this machine" in done.stderr
+    if lacking and "real_data" not in pytestconfig.getoption("--require"):
+        pytest.skip(f"the book needs real corpora: {done.stderr.strip()}")
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
+    return ROOT / "_build" / "html"
