@@ -9,14 +9,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from hypothesis import settings
 
 # How long an example takes depends on what else the machine does.
 settings.register_profile("course", deadline=None)
 settings.load_profile("course")
-
-# Tests that share one costly thing (the built book, a graded class) stay on one worker.
-SHARED = {"book": "book", "browser": "book", "grading": "grading"}
 
 ROOT = Path(__file__).resolve().parents[1]
 NEVER_NEEDED = ("text8",)  # too large to ask for
@@ -64,17 +62,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for mark, reason in reasons.items():
             if reason and item.get_closest_marker(mark):
                 item.add_marker(pytest.mark.skip(reason=reason))
-        for mark, group in SHARED.items():
-            if item.get_closest_marker(mark):
-                item.add_marker(pytest.mark.xdist_group(group))
-                break
 
 
 @pytest.fixture(scope="session")
 def built(pytestconfig: pytest.Config) -> Path:
     """The folder of built pages; building is quick where nothing changed."""
     command = [sys.executable, str(ROOT / "book" / "_ext" / "build.py")]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    # Tests run two at a time: the second waits for the first one's build, and finds it done.
+    (ROOT / "_build").mkdir(exist_ok=True)
+    with FileLock(ROOT / "_build" / "tests.lock"):
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     lacking = "need real text that is not on this machine" in done.stderr
     if lacking and "real_data" not in pytestconfig.getoption("--require"):
         pytest.skip(f"the book needs real corpora: {done.stderr.strip()}")
