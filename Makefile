@@ -21,8 +21,8 @@ help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' \
 		| while IFS=$$'\t' read -r name text; do printf '  make %-13s %s\n' "$$name" "$$text"; done
 
-course: .venv/.installed ## book, assignments and a graded sample class; about 8 minutes the first time
-	@echo "course: builds the book, releases the assignments, grades the sample class (about 8 minutes the first time)"
+course: .venv/.installed ## book, assignments and a graded sample class; about 6 minutes the first time
+	@echo "course: builds the book, releases the assignments, grades the sample class (about 6 minutes the first time)"
 	@$(MAKE) book
 	@$(MAKE) assignments
 	@$(MAKE) grade-sample
@@ -33,8 +33,8 @@ course: .venv/.installed ## book, assignments and a graded sample class; about 8
 	@echo "Gradebook       $(CURDIR)/$(CLASS)/gradebook.db"
 	@echo "Feedback        $(CURDIR)/$(CLASS)/feedback"
 
-book: .venv/.installed ## the book, each page's cells run; about 4 minutes, seconds when nothing changed
-	@echo "book: runs the pages and builds _build/html (about 4 minutes; under 20 seconds when nothing changed)"
+book: .venv/.installed ## the book, each page's cells run; about 2 minutes, seconds when nothing changed
+	@echo "book: runs the pages and builds _build/html (about 2 minutes; under 20 seconds when nothing changed)"
 	@$(BIN)/python book/_ext/build.py $(if $(DATA),--data $(DATA))
 
 assignments: .venv/.installed ## what students get, made from solutions/; about 10 seconds
