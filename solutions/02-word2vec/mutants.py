@@ -191,6 +191,13 @@ MUTANTS["q03-softmax"] = _cells(
             exponentials = np.exp(scores - scores.max(axis=-1, keepdims=True))
             return exponentials / exponentials.sum(axis=-1, keepdims=True)
     """,
+    changes_an_input_of_floats="""
+        def softmax(scores, temperature=1.0):
+            scores = np.asarray(scores, dtype=float)
+            scores -= scores.max(axis=-1, keepdims=True)
+            exponentials = np.exp(scores / temperature)
+            return exponentials / exponentials.sum(axis=-1, keepdims=True)
+    """,
     changes_its_input="""
         def softmax(scores, temperature=1.0):
             scores -= scores.max(axis=-1, keepdims=True)
@@ -266,6 +273,14 @@ MUTANTS["q04-softmax-loss"] = _cells(
     ),
     loss_summed=_loss(loss="exact.sum()"),
     expected_without_observed=_loss(loss=_EXACT, center="outside_vectors @ p / pairs"),
+    one_word_a_row="""
+        def softmax_loss(center, outside, outside_vectors):
+            scores = outside_vectors @ center
+            log_p = scores - np.logaddexp.reduce(scores, axis=0)
+            pairs = np.arange(len(outside))
+            gradient = outside_vectors.T @ np.exp(log_p) - outside_vectors[outside].T
+            return {"loss": -log_p[outside, pairs].mean(), "center": gradient / len(outside)}
+    """,
     wrong_axis=_loss(axis="1"),
     logarithm_to_base_2=_loss(loss="exact.mean() / np.log(2)"),
     every_pair_has_the_first_outside_word=_loss(
@@ -330,6 +345,12 @@ MUTANTS["q05-outside-gradient"] = _cells(
     observed_forgotten=_outside("center @ error.T / pairs", observed="pass"),
     one_word_a_row=_outside("error @ center.T / pairs"),
     outside_words_of_all_pairs=_outside("center @ error.T / pairs", observed="error[outside] -= 1"),
+    changes_its_input="""
+        def outside_gradient(center, outside, probabilities):
+            error = np.asarray(probabilities, dtype=float)
+            error[outside, np.arange(len(outside))] -= 1
+            return center @ error.T / len(outside)
+    """,
     probabilities_squared=_outside("center @ (error * probabilities).T / pairs"),
     divided_by_the_vocabulary=_outside("center @ error.T / len(probabilities)"),
     only_the_observed_word="""
@@ -442,6 +463,13 @@ MUTANTS["q08-noise-distribution"] = _cells(
         "count ** (1 / max(power, 0.1)) / sum(n ** (1 / max(power, 0.1)) for n in counts.values())"
     ),
     rare_words_first=_noise("count**-power / sum(n**-power for n in counts.values())"),
+    changes_its_input="""
+        def noise_distribution(counts, power):
+            for word in counts:
+                counts[word] = counts[word] ** power
+            z = sum(counts.values())
+            return {word: value / z for word, value in counts.items()}
+    """,
     not_divided=_noise("count**power"),
 )
 ALTERNATIVES["q08-noise-distribution"] = _cells(
@@ -498,6 +526,9 @@ def _sampling(**parts: str) -> str:
 
 
 MUTANTS["q09-negative-sampling"] = _cells(
+    changes_its_input=_sampling().replace(
+        "            return {", "            outside_vectors *= 0.9\n            return {"
+    ),
     last_of_the_repeats_wins=_sampling(keep="slope * center"),
     repeats_drawn_once=_sampling(words="set(noise)"),
     noise_scores_have_the_wrong_sign=_sampling(
@@ -682,6 +713,10 @@ def _train(**parts: str) -> str:
     start = parts.get("start", "generator.uniform(-0.5, 0.5, (size, dimension)) / dimension")
     generator = parts.get("generator", "np.random.default_rng(seed)")
     epochs = parts.get("epochs", "epochs")
+    rate = parts.get("rate", "learning_rate * (1 - epoch / epochs)")
+    given = parts.get(
+        "given", "sentences, noise_probability, window, negatives, batch_size, generator"
+    )
     label = parts.get("label", "slopes[:, 0] -= 1")
     sign = parts.get("sign", "-")
     words = parts.get("words", "np.column_stack([outside, noise])")
@@ -705,9 +740,9 @@ def _train(**parts: str) -> str:
             v_table = {start}
             u_table = np.zeros((size, dimension))
             for epoch in range({epochs}):
-                rate = learning_rate * (1 - epoch / epochs)
+                rate = {rate}
                 for center, outside, noise in batches(
-                    sentences, noise_probability, window, negatives, batch_size, generator
+                    {given}
                 ):
                     words = {words}
                     v, u = v_table[center], u_table[words]
@@ -733,13 +768,7 @@ MUTANTS["q11-training"] = _cells(
     seed_forgotten=_train(generator="np.random.default_rng()"),
     seed_fixed=_train(generator="np.random.default_rng(0)"),
     one_word_a_row=_train(result='{"center": v_table, "outside": u_table}'),
-    tables_swapped_for_their_sum=_train(
-        result='{"center": (v_table + u_table).T, "outside": (v_table + u_table).T}'
-    ),
-)
-ALTERNATIVES["q11-training"] = _cells(
-    numbers_added_at=_train(),
-    pair_by_pair=_GIVEN
+    pairs_one_after_the_other=_GIVEN
     + textwrap.dedent("""
         def train(
             sentences,
@@ -770,6 +799,23 @@ ALTERNATIVES["q11-training"] = _cells(
                             u[:, word] -= rate * slope * old
             return {"center": v, "outside": u}
     """).strip(),
+    outside_step_after_the_center_changed=_train(
+        outside_step="rate * slopes[:, :, None] * v_table[center][:, None, :]"
+    ),
+    one_noise_word_lost=_train(words="np.column_stack([outside, noise[:, 1:]])"),
+    constant_rate=_train(rate="learning_rate"),
+    learning_rate_ignored=_train(rate="0.05 * (1 - epoch / epochs)"),
+    uniform_noise=_train(
+        given="sentences, np.ones(size), window, negatives, batch_size, generator"
+    ),
+    window_fixed=_train(given="sentences, noise_probability, 1, negatives, batch_size, generator"),
+    mean_instead_of_sum=_train(rate="learning_rate * (1 - epoch / epochs) / batch_size * 16"),
+    tables_swapped_for_their_sum=_train(
+        result='{"center": (v_table + u_table).T, "outside": (v_table + u_table).T}'
+    ),
+)
+ALTERNATIVES["q11-training"] = _cells(
+    numbers_added_at=_train(),
     single_precision_and_geometric_rate=_GIVEN
     + textwrap.dedent("""
         def train(
@@ -788,7 +834,7 @@ ALTERNATIVES["q11-training"] = _cells(
             start = generator.uniform(-0.5, 0.5, shape) / dimension
             tables = {"v": start.astype(np.float32), "u": np.zeros(shape, np.float32)}
             for epoch in range(epochs):
-                rate = np.float32(learning_rate * 0.7**epoch)
+                rate = np.float32(learning_rate * 0.8**epoch)
                 for center, outside, noise in batches(
                     sentences, noise_probability, window, negatives, batch_size, generator
                 ):
@@ -912,6 +958,15 @@ def _scores(**parts: str) -> str:
 
 
 MUTANTS["q13-pmi"] = _cells(
+    changes_an_input_of_floats="""
+        def optimal_scores(counts, negatives, power):
+            counts = np.asarray(counts, dtype=float)
+            noise = counts.sum(axis=1, keepdims=True) ** power
+            center = counts.sum(axis=0)
+            with np.errstate(divide="ignore"):
+                np.log(counts, out=counts)
+            return counts - np.log(negatives * noise / noise.sum() * center)
+    """,
     log_k_forgotten=_scores(ratio="counts / (noise[:, None] * center)"),
     log_k_added=_scores(ratio="negatives * counts / (noise[:, None] * center)"),
     logarithm_to_base_2=_scores(result="np.log2(ratio)"),

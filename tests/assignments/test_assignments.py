@@ -108,9 +108,34 @@ def plain(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} is not plain data")
 
 
+def write_back(value: Any, after: Any) -> Any:
+    """What the caller holds after the call: a function that changes its arguments changes them."""
+    if isinstance(value, np.ndarray):
+        if value.flags.writeable and value.shape == after.shape:
+            value[...] = after
+        return value
+    if isinstance(value, list | tuple) and len(value) == len(after):
+        items = [write_back(*pair) for pair in zip(value, after, strict=True)]
+        if isinstance(value, list):
+            value[:] = items
+        return value
+    if isinstance(value, list):
+        value[:] = after
+        return value
+    if isinstance(value, dict):
+        items = {k: write_back(value[k], v) if k in value else v for k, v in after.items()}
+        value.clear()
+        value.update(items)
+        return value
+    return after
+
+
 def proxy(function: Callable[..., Any]) -> Callable[..., Any]:
     def call(*args: Any, **options: Any) -> Any:
-        return plain(function(*plain(args), **plain(options)))
+        own_args, own_options = plain(args), plain(options)
+        result = plain(function(*own_args, **own_options))
+        write_back((args, options), (own_args, own_options))
+        return result
 
     return call
 
