@@ -6,14 +6,19 @@ from nbconvert.preprocessors import ClearMetadataPreprocessor, CSSHTMLHeaderPrep
 from nbgrader.preprocessors import (
     AssignLatePenalties,
     CheckCellMetadata,
-    GetGrades,
     IgnorePattern,
     LimitOutput,
     SaveAutoGrades,
 )
 
 from nlp_course.grading.execution import Execute, add_scripts_to_path
-from nlp_course.grading.feedback import HideHiddenTests, safe_markdown
+from nlp_course.grading.feedback import (
+    GetMarks,
+    HideHiddenTests,
+    Page,
+    read_hints,
+    safe_markdown,
+)
 
 add_scripts_to_path()
 c = get_config()  # traitlets puts this name here
@@ -75,4 +80,6 @@ c.Autograde.autograde_preprocessors = [
 # The first covers outputs; nbgrader's pages, the formgrader's too, leave Markdown as it is.
 c.HTMLExporter.sanitize_html = True
 c.HTMLExporter.filters = {"markdown2html": safe_markdown}
-c.GenerateFeedback.preprocessors = [GetGrades, HideHiddenTests, CSSHTMLHeaderPreprocessor]
+c.GenerateFeedback.preprocessors = [GetMarks, HideHiddenTests, CSSHTMLHeaderPreprocessor]
+c.GenerateFeedback.exporter_class = Page
+c.HideHiddenTests.hints = read_hints(ROOT / "solutions")

@@ -2,6 +2,9 @@
 
 `python -m nlp_course.grading release` writes `assignments/` from `solutions/`;
 `python -m nlp_course.grading sample` makes up a class in `_build/class/` and grades it.
+A real class: `python -m nlp_course.grading grade 02-word2vec FOLDER` grades the notebooks in
+`FOLDER/received/STUDENT/`, whatever they are called, and writes `FOLDER/marks.csv` and
+`FOLDER/feedback/STUDENT/`; again, it grades afresh and keeps the marks given by hand.
 `nbgrader_config.py`, in the course's folder, has nbgrader itself work on the same class, so
 there, after the sample, these work as nbgrader's own manual has them:
 

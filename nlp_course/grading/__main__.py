@@ -1,4 +1,4 @@
-"""`python -m nlp_course.grading release`, `python -m nlp_course.grading sample`."""
+"""`python -m nlp_course.grading`, with `release`, `grade` or `sample`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import typer
 try:
     from nlp_course.grading.classroom import Classroom
     from nlp_course.grading.course import Course
-    from nlp_course.grading.marks import table, write_csv
+    from nlp_course.grading.marks import Marks, table, write_csv
     from nlp_course.grading.notebooks import GradingError, questions, read_notebook
     from nlp_course.grading.release import release as release_one
     from nlp_course.grading.sample import clear, hand_in, make_students
@@ -45,6 +45,41 @@ def release(
 
 
 @app.command()
+def grade(
+    assignment: Annotated[str, typer.Argument(help="Which assignment.")],
+    folder: Annotated[Path, typer.Argument(help="Folder that holds received/STUDENT/*.ipynb.")],
+    course: CourseFolder = Path(),
+) -> None:
+    """Grade what a class handed in: marks.csv, and feedback for each student."""
+    classroom = Classroom(Course(course.resolve()), assignment, folder.resolve())
+    classroom.course.source(assignment)
+    received = {name: _handed_in(classroom, name) for name in classroom.students()}
+    if not received:
+        raise GradingError(f"{classroom.folder / 'received'} holds no student's folder")
+    classroom.open()
+    marks = classroom.grade()
+    _report(classroom, marks, received, {row.student: row.outcome for row in marks})
+
+
+def _handed_in(classroom: Classroom, student: str) -> str:
+    folder = classroom.folder / "received" / student
+    names = [path.name for path in sorted(folder.iterdir()) if not path.name.startswith(".")]
+    return ", ".join(names[:2]) + (", …" if names[2:] else "") or "nothing"
+
+
+def _report(
+    classroom: Classroom, marks: list[Marks], about: dict[str, str], outcome: dict[str, str]
+) -> None:
+    """Print the class, write its marks, and say where everything lies."""
+    print(table(marks, about, outcome))
+    write_csv(classroom.folder / "marks.csv", marks)
+    print(f"\nMarks       {classroom.folder / 'marks.csv'}")
+    print(f"Gradebook   {classroom.folder / 'gradebook.db'}")
+    print(f"Feedback    {classroom.folder / 'feedback'}")
+    print(f"Log         {classroom.folder / 'grading.log'}")
+
+
+@app.command()
 def sample(
     assignment: Annotated[str, typer.Argument(help="Which assignment.")] = "02-word2vec",
     out: Annotated[Path, typer.Option(help="Folder for the class.")] = Path("_build/class"),
@@ -66,12 +101,8 @@ def sample(
         for row in marks
         for complaint in [complaints[row.student]]
     }
-    print(table(marks, {name: student.about for name, student in students.items()}, outcome))
-    write_csv(classroom.folder / "marks.csv", marks)
-    print(f"\nMarks       {classroom.folder / 'marks.csv'}")
-    print(f"Gradebook   {classroom.folder / 'gradebook.db'}")
-    print(f"Feedback    {classroom.folder / 'feedback'}")
-    print(f"Log         {classroom.folder / 'grading.log'}")
+    about = {name: student.about for name, student in students.items()}
+    _report(classroom, marks, about, outcome)
     wrong = [student for student, complaint in complaints.items() if complaint]
     if wrong:
         raise GradingError(f"{len(wrong)} of {len(marks)} got other marks than they must: {wrong}")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from warnings import catch_warnings, filterwarnings
 
+from nbclient.exceptions import DeadKernelError
 from nbformat.warnings import MissingIDFieldWarning
 from sqlalchemy.exc import SAWarning
 from tqdm import tqdm
@@ -55,9 +56,24 @@ class Classroom:
         with self._log() as (log, _):
             generate(self.config, self.assignment, log)
 
+    def students(self) -> list[str]:
+        """Those who handed something in: the folders in `received/`, but for hidden ones.
+
+        Raises
+        ------
+        GradingError : there is no such folder.
+        """
+        received = self.folder / "received"
+        if not received.is_dir():
+            raise GradingError(
+                f"{received} is not there; lay in it what students handed in, a folder each"
+            )
+        folders = (path for path in received.iterdir() if path.is_dir())
+        return sorted(folder.name for folder in folders if not folder.name.startswith("."))
+
     def grade(self) -> list[Marks]:
         """Grade all that was received; a submission that cannot be is named, and stops no other."""
-        students = sorted(path.name for path in (self.folder / "received").iterdir())
+        students = self.students()
         progress = tqdm(students, desc="grading", unit="student")
         return [self._grade(student) for student in progress]
 
@@ -124,5 +140,7 @@ class _Keep(logging.Handler):
 
 def _say(error: Exception) -> str:
     """An error in one line; its kind too where the message is not made for this table."""
+    if isinstance(error, DeadKernelError):
+        return "the notebook ended Python itself, with os._exit or for want of memory; look at it"
     line = next(iter(str(error).strip().splitlines()), "")
     return line if isinstance(error, GradingError) else f"{type(error).__name__}: {line}"

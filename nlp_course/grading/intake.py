@@ -7,10 +7,12 @@ Here a notebook is known by the grade ids of its cells.
 
 from __future__ import annotations
 
-import shutil
+import codecs
+import copy
 from collections import Counter
 from pathlib import Path
 
+import nbformat
 from nbformat import NotebookNode
 from nbgrader.utils import is_locked
 
@@ -48,18 +50,26 @@ def take_in(received: Path, release: Path, submitted: Path) -> list[str]:
     """
     asked = read_notebook(release)
     path, notebook = _find(received, asked, release.stem)
-    repairs = _compare(notebook, asked)
+    mended = _mend(notebook, asked)
+    repairs = [*mended, *_compare(notebook, asked)]
     if path.name != release.name:
         repairs.insert(0, f"took {path.name!r} for {release.name}, by its cells")
     submitted.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(path, submitted / release.name)
+    if mended:
+        nbformat.write(notebook, submitted / release.name)
+    else:
+        without_mark = path.read_bytes().removeprefix(codecs.BOM_UTF8)
+        (submitted / release.name).write_bytes(without_mark)
     return repairs
 
 
 def _find(received: Path, asked: NotebookNode, assignment: str) -> tuple[Path, NotebookNode]:
     """The one notebook that shares cells with the release."""
-    fitting, unreadable = [], []
+    fitting, others, unreadable = [], [], []
     for path in sorted(received.rglob("*.ipynb")):
+        # Copies that Jupyter keeps in `.ipynb_checkpoints`, and macOS's `._` files in an archive.
+        if any(part.startswith(".") for part in path.relative_to(received).parts):
+            continue
         # Followed, a link would show the student any file the grader may read.
         if path.is_symlink():
             raise IntakeError(f"{path.name!r} is a link, not a file; ask for the notebook itself")
@@ -68,14 +78,60 @@ def _find(received: Path, asked: NotebookNode, assignment: str) -> tuple[Path, N
         except NotANotebookError as error:
             unreadable.append(error)
             continue
-        if _named_cells(asked).keys() & _named_cells(notebook).keys():
+        if _named_cells(asked).keys() & _named_cells(notebook).keys() or _stripped(notebook, asked):
             fitting.append((path, notebook))
+        else:
+            others.append(_describe(path, notebook))
     if len(fitting) > 1:
         names = ", ".join(path.name for path, _ in fitting)
         raise IntakeError(f"more than one notebook answers {assignment}: {names}; keep one")
     if not fitting:
-        raise unreadable[0] if unreadable else IntakeError(f"no notebook answers {assignment}")
+        if unreadable:
+            raise unreadable[0]
+        found = "; ".join(others) or "no .ipynb file"
+        raise IntakeError(f"no notebook answers {assignment}; found {found}")
     return fitting[0]
+
+
+def _describe(path: Path, notebook: NotebookNode) -> str:
+    """A notebook that is not the assignment's, in words that tell which it may be."""
+    names = list(_named_cells(notebook))
+    if not names:
+        return f"{path.name!r}, where no cell has nbgrader's metadata or a question's id"
+    more = ", …" if len(names) > 3 else ""
+    return f"{path.name!r}, which answers {', '.join(names[:3])}{more}"
+
+
+def _stripped(notebook: NotebookNode, asked: NotebookNode) -> dict[str, NotebookNode]:
+    """Cells that lost nbgrader's metadata and kept the id they had in the release, by grade id."""
+    theirs = _named_cells(notebook)
+    names = {
+        (cell.get("id"), cell.cell_type): name
+        for name, cell in _named_cells(asked).items()
+        if name not in theirs and cell.get("id") is not None
+    }
+    return {
+        names[key]: cell
+        for cell in notebook.cells
+        if grade_id(cell) is None and (key := (cell.get("id"), cell.cell_type)) in names
+    }
+
+
+def _mend(notebook: NotebookNode, asked: NotebookNode) -> list[str]:
+    """Put back metadata that nbgrader needs; say what was put back."""
+    repairs = []
+    for cell in notebook.cells:
+        # nbgrader looks into whatever stands there.
+        if "nbgrader" in cell.metadata and not isinstance(cell.metadata["nbgrader"], dict):
+            del cell.metadata["nbgrader"]
+            repairs.append("metadata that nbgrader cannot read was taken out")
+    given = _named_cells(asked)
+    stripped = _stripped(notebook, asked)
+    for name, cell in stripped.items():
+        cell.metadata["nbgrader"] = copy.deepcopy(given[name].metadata["nbgrader"])
+    if stripped:
+        repairs.append(f"metadata of {', '.join(stripped)} was missing, and is restored by cell id")
+    return list(dict.fromkeys(repairs))
 
 
 def _compare(notebook: NotebookNode, asked: NotebookNode) -> list[str]:

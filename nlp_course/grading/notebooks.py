@@ -35,19 +35,23 @@ def read_notebook(path: Path) -> NotebookNode:
     try:
         with catch_warnings():
             simplefilter("ignore", MissingIDFieldWarning)  # of no matter to a reader
-            notebook = nbformat.reads(path.read_text(encoding="utf-8"), as_version=4)
+            # Some editors on Windows begin a file with a byte-order mark.
+            notebook = nbformat.reads(path.read_text(encoding="utf-8-sig"), as_version=4)
     # nbformat says in many ways that a file is not for it.
     except (ValueError, AttributeError, KeyError, TypeError, nbformat.ValidationError) as error:
         raise NotANotebookError(f"{broken} ({type(error).__name__})") from error
     cells = notebook.get("cells", [])
-    if not isinstance(notebook, NotebookNode) or not all("source" in cell for cell in cells):
+    if not isinstance(notebook, NotebookNode) or not all(
+        "source" in cell and isinstance(cell.get("metadata"), dict) for cell in cells
+    ):
         raise NotANotebookError(broken)
     return notebook
 
 
 def grade_id(cell: NotebookNode) -> str | None:
     """The name nbgrader knows a cell by; None for a cell it does not know."""
-    return cell.metadata.get("nbgrader", {}).get("grade_id")
+    marks = cell.metadata.get("nbgrader")
+    return marks.get("grade_id") if isinstance(marks, dict) else None
 
 
 def answer_cells(notebook: NotebookNode) -> dict[str, NotebookNode]:

@@ -18,6 +18,7 @@ from typing import Literal
 
 import nbformat
 from nbformat import NotebookNode
+from nbgrader.api import Comment, Grade, Gradebook
 
 from nlp_course.grading.classroom import Classroom
 from nlp_course.grading.marks import Marks
@@ -29,6 +30,7 @@ from nlp_course.grading.notebooks import (
     read_notebook,
 )
 
+SAMPLE_NAME = re.compile(r"student-\d{2,}")
 SOLUTION_MARK = re.compile(r"^.*(BEGIN|END) SOLUTION.*\n?", flags=re.MULTILINE)
 ABOUT_THE_FOLDER = """A sample class; `make grade-sample` makes and grades it, afresh each time.
 
@@ -93,16 +95,49 @@ def clear(folder: Path) -> None:
 
     Raises
     ------
-    GradingError : something else lies there.
+    GradingError : something else lies there, or the work of a person: a submission of someone
+        whom no sample made, a mark or a comment given by hand.
     """
     about = folder / "ABOUT.txt"
+    if folder.exists() and not folder.is_dir():
+        raise GradingError(f"{folder} is a file; name a folder with --out")
     if folder.exists() and any(folder.iterdir()) and not about.is_file():
         raise GradingError(
             f"{folder} holds something that is not a sample class; name another folder with --out"
         )
+    people = sorted(
+        {
+            path.name
+            for part in ("received", "submitted")
+            for path in (folder / part).glob("*")
+            if not SAMPLE_NAME.fullmatch(path.name) and not path.name.startswith(".")
+        }
+    )
+    if people:
+        raise GradingError(
+            f"{folder} holds what no sample made, of {', '.join(people)}; it is left as it is. "
+            "Name another folder with --out"
+        )
+    if _marked_by_hand(folder / "gradebook.db"):
+        raise GradingError(
+            f"{folder} holds marks or comments given by hand; it is left as it is. "
+            "Name another folder with --out, or delete it yourself"
+        )
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     about.write_text(ABOUT_THE_FOLDER, encoding="utf-8")
+
+
+def _marked_by_hand(gradebook: Path) -> bool:
+    """Whether a person gave a mark or wrote a comment."""
+    if not gradebook.is_file():
+        return False
+    with Gradebook(f"sqlite:///{gradebook}") as book:
+        marks = book.db.query(Grade).filter(
+            Grade.manual_score.is_not(None) | Grade.extra_credit.is_not(None)
+        )
+        comments = book.db.query(Comment).filter(Comment.manual_comment.is_not(None))
+        return marks.count() + comments.count() > 0
 
 
 def _students(classroom: Classroom) -> Iterator[SampleStudent]:

@@ -108,7 +108,9 @@ def write_course(root: Path) -> Path:
     folder.mkdir(parents=True)
     nbformat.write(source_notebook(), folder / f"{NAME}.ipynb")
     (folder / "mutants.py").write_text(MUTANTS)
-    (folder / "assignment.toml").write_text('title = "Sums"\n')
+    (folder / "assignment.toml").write_text(
+        'title = "Sums"\n[questions.q02-mean]\nhint = "What is left of nothing, divided?"\n'
+    )
     (folder / "numbers.csv").write_text("1,2,3\n")
     shutil.copy(ROOT / "nbgrader_config.py", root)
     with (root / "nbgrader_config.py").open("a") as config:

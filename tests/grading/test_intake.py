@@ -121,7 +121,80 @@ def test_a_link_is_not_followed(take: TakeIn, given: Path, received: Path):
 
 def test_a_folder_without_the_assignment_is_named(take: TakeIn, received: Path):
     nbformat.write(nbformat.v4.new_notebook(), received / "other.ipynb")
-    with pytest.raises(IntakeError, match="no notebook answers 90-sums"):
+    with pytest.raises(IntakeError, match=r"no notebook answers 90-sums; found 'other\.ipynb'"):
+        take()
+
+
+def test_an_empty_folder_is_named(take: TakeIn):
+    with pytest.raises(IntakeError, match=r"no notebook answers 90-sums; found no \.ipynb file"):
+        take()
+
+
+def test_of_another_assignment_s_notebook_it_is_said_what_it_answers(hand_in, take: TakeIn):
+    def rename(notebook: NotebookNode) -> None:
+        for cell in notebook.cells:
+            cell.id = f"x-{cell.id}"
+            if "nbgrader" in cell.metadata:
+                cell.metadata.nbgrader.grade_id = cell.id
+
+    hand_in(rename, "91.ipynb")
+    said = r"found '91\.ipynb', which answers x-q01-total, x-q01-total-tests, x-q01-total-hidden, …"
+    with pytest.raises(IntakeError, match=said):
+        take()
+
+
+def test_copies_that_jupyter_and_macos_keep_are_passed_over(hand_in, take: TakeIn, received: Path):
+    hand_in()
+    hand_in(name=f".ipynb_checkpoints/{NAME}-checkpoint.ipynb")
+    (received / f"._{NAME}.ipynb").write_bytes(b"\x00\x05\x16\x07")
+    assert take() == []
+
+
+def test_a_byte_order_mark_is_taken_off(hand_in, take: TakeIn, tmp_path: Path):
+    path = hand_in()
+    plain = path.read_bytes()
+    path.write_bytes(b"\xef\xbb\xbf" + plain)
+    assert take() == []
+    assert (tmp_path / "submitted" / f"{NAME}.ipynb").read_bytes() == plain
+
+
+def test_metadata_that_is_null_is_none(hand_in, take: TakeIn, tmp_path: Path):
+    def null(notebook: NotebookNode) -> None:
+        notebook.cells[position(notebook, "set-up")].metadata["nbgrader"] = None
+
+    hand_in(null)
+    assert take() == ["metadata that nbgrader cannot read was taken out"]
+    mended = nbformat.read(tmp_path / "submitted" / f"{NAME}.ipynb", 4)
+    assert "nbgrader" not in mended.cells[position(mended, "set-up")].metadata
+
+
+@pytest.mark.parametrize("everywhere", [True, False])
+def test_lost_metadata_come_back_by_cell_id(
+    hand_in, take: TakeIn, tmp_path: Path, given: Path, everywhere: bool
+):
+    def strip(notebook: NotebookNode) -> None:
+        for cell in notebook.cells:
+            if everywhere or cell.id == "q02-mean":
+                cell.metadata.pop("nbgrader", None)
+
+    hand_in(strip)
+    (repair,) = take()
+    assert repair.startswith("metadata of q0")
+    assert repair.endswith("q03-derivation was missing, and is restored by cell id") == everywhere
+    mended, released = nbformat.read(tmp_path / "submitted" / f"{NAME}.ipynb", 4), given
+    assert [cell.metadata.get("nbgrader") for cell in mended.cells] == [
+        cell.metadata.get("nbgrader") for cell in nbformat.read(released, 4).cells
+    ]
+
+
+def test_lost_metadata_and_ids_are_named_for_a_person(hand_in, take: TakeIn):
+    def strip(notebook: NotebookNode) -> None:
+        for index, cell in enumerate(notebook.cells):
+            cell.metadata.pop("nbgrader", None)
+            cell.id = f"cell-{index}"
+
+    hand_in(strip)
+    with pytest.raises(IntakeError, match="no cell has nbgrader's metadata or a question's id"):
         take()
 
 

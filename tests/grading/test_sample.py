@@ -6,6 +6,8 @@ import ast
 import csv
 import dataclasses
 import os
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -97,6 +99,20 @@ def test_feedback_shows_the_marks_and_hides_the_hidden_tests(graded):
         assert "the mean of nothing is None" not in page
         assert "BEGIN HIDDEN TESTS" not in page
     assert "A test of this question failed: ZeroDivisionError" in pages["student-09"]
+    assert "Hint: What is left of nothing, divided?" in pages["student-09"]
+    assert "Hint:" not in pages["student-01"]
+    assert "(Score: 6.0 / 10.0, 4 of them not marked yet)" in pages["student-01"]
+    assert pages["student-01"].count("not marked yet, of 4 points") == 2
+    assert "not marked yet" not in pages["student-02"]  # nothing was written
+
+
+def test_feedback_asks_no_other_host(graded):
+    folder, _ = graded
+    pages = list((folder / "_build/class/feedback").glob("*/*/*.html"))
+    assert len(pages) == 8
+    for path in pages:
+        assert re.findall(r"<script|<link|<iframe|@import", path.read_text()) == []
+        assert re.findall(r"(?:src=|url\()[\"']?\s*(?:https?:)?//", path.read_text()) == []
 
 
 def auto_score(folder: Path, student: str) -> float:
@@ -140,7 +156,15 @@ def test_odd_submissions_are_graded_or_named_and_stop_no_other(course: Course, t
             cell.source, cell.metadata.nbgrader.points = "pass", 100
     script = nbformat.reads(right.text, 4)
     script.cells[-1].source += "\n\n<script>alert('written')</script>"
-    script.cells[1].source += "\nimport IPython\nIPython.display.HTML('<script>alert(1)</script>')"
+    script.cells[1].source += (
+        "\nfrom IPython.display import HTML, SVG, Markdown, display"
+        "\ndisplay(SVG('<svg><image href=\"https://localhost/a\"/><script>alert(1)</script></svg>'))"
+        "\ndisplay(Markdown('![](https://localhost/b)'))"
+        "\ndisplay({'image/png': '\"><img src=\"https://localhost/c'}, raw=True)"
+        "\nHTML('<script>alert(1)</script><img src=\"https://localhost/d\">')"
+    )
+    raw = "<script>alert(2)</script><img src='https://localhost/e'>"
+    script.cells.append(nbformat.v4.new_raw_cell(raw, metadata={"raw_mimetype": "text/html"}))
     texts = {
         "student-01": "",
         "student-02": nbformat.writes(without_tests),
@@ -158,6 +182,7 @@ def test_odd_submissions_are_graded_or_named_and_stop_no_other(course: Course, t
     assert fourth.automatic == 6
     page = (classroom.folder / "feedback/student-04" / NAME / f"{NAME}.html").read_text()
     assert "<script>alert" not in page
+    assert not re.findall(r"<(?:img|image)[^>]*localhost", page)
 
 
 def test_the_sample_is_the_same_each_time(course: Course, tmp_path: Path):
@@ -235,6 +260,36 @@ def test_only_a_sample_class_is_cleared(tmp_path: Path):
     with pytest.raises(GradingError, match="holds something that is not a sample class"):
         clear(tmp_path)
     assert (tmp_path / "thesis.txt").exists()
+    with pytest.raises(GradingError, match=r"thesis\.txt is a file; name a folder with --out"):
+        clear(tmp_path / "thesis.txt")
+
+
+@pytest.mark.parametrize("part", ["received", "submitted"])
+def test_a_class_with_a_person_in_it_is_not_cleared(tmp_path: Path, part: str):
+    clear(tmp_path)
+    for name in ("student-01", "student-123", "amal", "student-x"):
+        (tmp_path / part / name).mkdir(parents=True)
+    with pytest.raises(GradingError, match="no sample made, of amal, student-x;"):
+        clear(tmp_path)
+    assert (tmp_path / part / "amal").is_dir()
+
+
+@pytest.mark.parametrize("work", ["manual_score", "extra_credit", "manual_comment"])
+def test_a_class_marked_by_hand_is_not_cleared(graded, tmp_path: Path, work: str):
+    shutil.copytree(graded[0] / "_build/class", tmp_path / "class")
+    with Gradebook(f"sqlite:///{tmp_path}/class/gradebook.db") as book:
+        find = book.find_comment if work == "manual_comment" else book.find_grade
+        setattr(find("q03-derivation", NAME, NAME, "student-01"), work, 3)
+        book.db.commit()
+    with pytest.raises(GradingError, match="marks or comments given by hand"):
+        clear(tmp_path / "class")
+    assert (tmp_path / "class" / "marks.csv").exists()
+
+
+def test_a_class_that_only_tests_marked_is_cleared(graded, tmp_path: Path):
+    shutil.copytree(graded[0] / "_build/class", tmp_path / "class")
+    clear(tmp_path / "class")
+    assert [path.name for path in (tmp_path / "class").iterdir()] == ["ABOUT.txt"]
 
 
 def test_errors_at_the_command_line_have_no_traceback(course: Course, run_grading):
