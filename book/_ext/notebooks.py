@@ -6,10 +6,9 @@ numbers that the page prints, and a directive or role that has no form here stop
 
 from __future__ import annotations
 
-import ast
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +17,7 @@ import yaml
 from nbformat import NotebookNode
 from pybtex.database import BibliographyData, parse_file
 
+from notebook_cells import exported
 from pages import BOOK, ROOT, BuildError, outputs, read_notebook
 
 FENCE = re.compile(r"(?P<fence>`{3,}|~{3,}|:{3,})(?:\{(?P<name>[\w:-]+)\})?(?P<rest>.*)")
@@ -25,6 +25,7 @@ OPTION = re.compile(r":(?P<key>[\w-]+):(?P<value>.*)")
 ROLE = re.compile(r"\{(?P<name>[\w:.+-]+)\}`(?P<text>[^`]+)`")
 TITLED = re.compile(r"(?P<title>.*?)\s*<(?P<target>[^<>]+)>", re.DOTALL)
 LINK = re.compile(r"(?P<open>!?\[[^\]]*\])\((?P<target>[^()\s]+)\)")
+EMPTY = re.compile(r"<details><summary>(?P<title>[^<]*)</summary>\s*</details>")
 TARGET = re.compile(r"^\([\w:-]+\)=\n|^% .*\n", re.MULTILINE)
 BOXES = {
     "admonition", "attention", "caution", "danger", "error", "hint", "important", "margin",
@@ -79,7 +80,8 @@ def write(names: Sequence[str], out: Path, folder: Path) -> None:
     bibliography = parse_file(BOOK / "references.bib")
     for name in names:
         glued = _glued(outputs(name, out / ".jupyter_cache"))
-        page = Page(name, references, glued, bibliography, config["repository"])
+        branch = config["sphinx"]["config"]["course_notebook_branch"]
+        page = Page(name, references, glued, bibliography, config["repository"], branch)
         nbformat.write(page.notebook(read_notebook(name)), folder / f"{name}.ipynb")
 
 
@@ -105,6 +107,7 @@ class Page:
     glued : the page's computed values
     bibliography : of the book
     repository : of `_config.yml`: its address and branch
+    notebook_branch : the branch from which Colab opens notebooks
     """
 
     def __init__(
@@ -114,6 +117,7 @@ class Page:
         glued: dict[str, str],
         bibliography: BibliographyData,
         repository: dict[str, str],
+        notebook_branch: str = "notebooks",
     ) -> None:
         self.name = name
         self.references = references
@@ -125,15 +129,18 @@ class Page:
         self.files = (
             f"https://raw.githubusercontent.com/{owner}/{project}/{repository['branch']}/book"
         )
+        self.colab = (
+            f"https://colab.research.google.com/github/{owner}/{project}/blob/{notebook_branch}"
+        )
         self.answering = False
 
     def notebook(self, source: NotebookNode) -> NotebookNode:
         """The notebook for Colab, from the page's cells."""
         cells = [nbformat.v4.new_code_cell(SETUP.format(repository=self.repository).strip())]
         cells[0].metadata = {"cellView": "form"}
-        for cell in source.cells:
-            made = self._code(cell) if cell.cell_type == "code" else self._text(cell.source)
-            cells += made
+        for cell, code in zip(source.cells, exported(source.cells), strict=True):
+            is_code = cell.cell_type == "code"
+            cells += self._code(cell, code) if is_code else self._text(cell.source)
         # The title first, then the set-up: who opens the notebook sees what it is.
         cells[:2] = cells[1::-1]
         for number, cell in enumerate(cells):
@@ -146,13 +153,17 @@ class Page:
         return nbformat.v4.new_notebook(cells=cells, metadata=metadata)
 
     def _text(self, source: str) -> list[NotebookNode]:
-        text = self.markdown(source)
+        continued = "<details><summary>Answer, continued</summary>\n\n" if self.answering else ""
+        text = continued + self.markdown(source)
+        if self.answering:
+            # A cell cannot fold the next one, so what an answer says in each is folded by itself.
+            text += "\n\n</details>"
+        text = EMPTY.sub(_unfolded, text)
         # A cell for each section, so that Colab folds them.
         parts = re.split(r"\n(?=#{1,3} )", text)
         return [nbformat.v4.new_markdown_cell(part.strip()) for part in parts if part.strip()]
 
-    def _code(self, cell: NotebookNode) -> list[NotebookNode]:
-        source = without_glue(cell.source)
+    def _code(self, cell: NotebookNode, source: str) -> list[NotebookNode]:
         if not source.strip():
             return []
         tags = set(cell.metadata.get("tags", []))
@@ -196,6 +207,8 @@ class Page:
     def _render(self, it: Directive) -> str:
         if it.name in BOXES:
             title = it.argument or it.name.capitalize()
+            if "dropdown" in it.options.get("class", "").split():
+                return _folded(self._inline(title), self.markdown(it.body))
             return _quoted(f"**{self._inline(title)}**\n\n{self.markdown(it.body)}")
         if it.name.startswith(("prf:", "proof:")):
             kind = it.name.partition(":")[2].capitalize()
@@ -229,7 +242,8 @@ class Page:
             f"- **Needs** {self._inline(it.options['needs'])}",
         ]
         if assignment := it.options.get("assignment"):
-            rows.append(f"- **Practised in** assignment {assignment}")
+            address = f"{self.colab}/assignments/{assignment}/{assignment}.ipynb"
+            rows.append(f"- **Practised in** assignment [{assignment}]({address})")
         return "\n".join(rows)
 
     def _figure(self, it: Directive) -> str:
@@ -251,11 +265,13 @@ class Page:
 
     def _begin_answer(self, it: Directive) -> str:
         self.answering = True
-        return f"#### Answer to exercise {self.references['exercise'][it.argument]}\n"
+        number = self.references["exercise"][it.argument]
+        body = self.markdown(it.body)
+        return f"\n<details><summary>Answer to exercise {number}</summary>\n\n{body}"
 
     def _end_answer(self, _it: Directive) -> str:
         self.answering = False
-        return ""
+        return "\n</details>\n"
 
     def _inline(self, text: str) -> str:
         text = TARGET.sub("", text + "\n").removesuffix("\n")
@@ -301,6 +317,7 @@ class Page:
             found = self.references[kind].get(label)
         else:
             found = self.references["section"].get(label)
+            found = found and f"“{found}”"
             for other in ("exercise", "figure"):
                 if label in self.references[other]:
                     found = f"{other.capitalize()} {self.references[other][label]}"
@@ -319,8 +336,11 @@ class Page:
         texts = []
         for key in keys:
             entry = self.bibliography.entries[key]
-            people = [" ".join(person.last_names) for person in entry.persons["author"]]
-            people = [re.sub(r"[{}\\\"']", "", person) for person in people]
+            # Rich names are decoded: LaTeX writes accents as commands.
+            people = [
+                " ".join(str(name) for name in person.rich_last_names)
+                for person in entry.persons["author"]
+            ]
             names = people[0] if len(people) == 1 else f"{people[0]} et al."
             if len(people) == 2:
                 names = " and ".join(people)
@@ -332,43 +352,6 @@ class Page:
                 else f"[{names}, {year}]({address})"
             )
         return "; ".join(texts) if role == "cite:t" else f"({'; '.join(texts)})"
-
-
-def without_glue(source: str) -> str:
-    r"""A cell without the lines that hand values to the page's prose.
-
-    >>> without_glue("from myst_nb import glue\nx = 1\nglue('x', x)")
-    'x = 1'
-    """
-    try:
-        tree = ast.parse(source)
-    except SyntaxError:
-        return source
-    dropped = {
-        line
-        for node in _glueing(tree.body)
-        for line in range(node.lineno, (node.end_lineno or node.lineno) + 1)
-    }
-    lines = source.splitlines()
-    kept = [line for number, line in enumerate(lines, start=1) if number not in dropped]
-    return "\n".join(kept).strip("\n")
-
-
-def _glueing(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
-    """The statements that glue, and the loops and branches in which nothing else is done."""
-    for node in body:
-        inner = getattr(node, "body", [])
-        if all(part in list(_glueing(inner)) for part in inner) if inner else _glues(node):
-            yield node
-        elif inner:
-            yield from _glueing(inner)
-
-
-def _glues(node: ast.stmt) -> bool:
-    if isinstance(node, ast.ImportFrom):
-        return node.module == "myst_nb"
-    called = isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)
-    return called and ast.unparse(node.value.func) == "glue"
 
 
 def _until(fence: str, lines: Any, opening: str, page: str) -> list[str]:
@@ -395,6 +378,12 @@ def _quoted(text: str) -> str:
 
 def _folded(title: str, text: str) -> str:
     return f"\n<details><summary>{title}</summary>\n\n{text}\n\n</details>\n"
+
+
+def _unfolded(empty: re.Match[str]) -> str:
+    """Nothing to fold: the title of an answer that begins with code, or no more than its end."""
+    title = empty["title"]
+    return "" if title.endswith("continued") else f"#### {title}"
 
 
 def _listing(it: Directive) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -13,6 +14,7 @@ sys.path.insert(0, str(ROOT / "book" / "_ext"))
 
 import build  # noqa: E402
 import docstrings  # noqa: E402
+import notebook_cells  # noqa: E402
 import notebooks  # noqa: E402
 import pages  # noqa: E402
 
@@ -178,7 +180,7 @@ def page():
         ("{term}`PMI` and {term}`windows <window>`", "PMI and windows"),
         ("{eq}`eq-pmi`", "(3.1)"),
         ("{numref}`fig-map`", "Figure 3.2"),
-        ("{ref}`sec-pairs`, {ref}`ex-a`, {ref}`that <sec-pairs>`", "Pairs, Exercise 3.3, that"),
+        ("{ref}`sec-pairs`, {ref}`ex-a`, {ref}`that <sec-pairs>`", "“Pairs”, Exercise 3.3, that"),
         ("is {glue:text}`half`.", "is 0.50."),
         ("{glue:text}`half:.1f`", "0.5"),
         ("{py:func}`~nlp_course.cooccurrence.pmi`", "`pmi`"),
@@ -191,6 +193,10 @@ def page():
             "{cite:t}`mikolov2013efficient`",
             "Mikolov et al. [2013](https://owner.github.io/project/bibliography.html)",
         ),
+        (
+            "{cite:p}`rehurek2010software`",
+            "([Řehůřek and Sojka, 2010](https://owner.github.io/project/bibliography.html))",
+        ),
         ("[next](04-word2vec.md#b)", "[next](https://owner.github.io/project/04-word2vec.html#b)"),
         ("```python\nx = {1}\n```", "```python\nx = {1}\n```"),
         ("```{math}\n:label: eq-pmi\nx\n```", "$$\nx\n\\tag{3.1}\n$$"),
@@ -202,6 +208,17 @@ def page():
         (
             "```{solution} ex-a\n:class: dropdown\nSo.\n```",
             "<details><summary>Answer</summary>\n\nSo.\n\n</details>",
+        ),
+        (
+            ":::{admonition} Why {term}`so`?\n:class: tip dropdown\nThus.\n:::",
+            "<details><summary>Why so?</summary>\n\nThus.\n\n</details>",
+        ),
+        (
+            "```{chapter-box}\n:minutes: 9\n:needs: nothing\n:assignment: 02-a\n```",
+            "- **To read** 9 minutes; the page with its outputs is "
+            "[here](https://owner.github.io/project/03-page.html)\n- **Needs** nothing\n"
+            "- **Practised in** assignment [02-a](https://colab.research.google.com/github/owner/"
+            "project/blob/notebooks/assignments/02-a/02-a.ipynb)",
         ),
         (
             "```{figure} static/a.svg\n:name: fig-map\n:alt: A map.\nSeen.\n```",
@@ -231,6 +248,105 @@ def test_answer_cells_are_closed_forms(page):
     assert codes[1].source == "y = 1"
 
 
+def exported_texts(page, *cells):
+    """What the text cells become in a notebook, from texts and, as lists of a text, code cells."""
+    made = [
+        nbformat.v4.new_code_cell(cell[0])
+        if isinstance(cell, list)
+        else nbformat.v4.new_markdown_cell(cell)
+        for cell in ["# T", *cells]
+    ]
+    notebook = page.notebook(nbformat.v4.new_notebook(cells=made))
+    return [cell.source for cell in notebook.cells[2:] if cell.cell_type == "markdown"]
+
+
+def test_prose_of_an_answer_is_folded_in_each_cell(page):
+    begin, end = "```{solution-start} ex-a\n:class: dropdown\n```", "```{solution-end}\n```"
+    texts = exported_texts(
+        page, f"Why?\n\n{begin}\n\nSo.", ["x = 1"], "More.", ["x = 2"], f"Lo.\n\n{end}\n\nNext."
+    )
+    title = "<details><summary>Answer to exercise 3.3</summary>"
+    more = "<details><summary>Answer, continued</summary>"
+    assert [re.sub(r"\n{2,}", "\n\n", text) for text in texts] == [
+        f"Why?\n\n{title}\n\nSo.\n\n</details>",
+        f"{more}\n\nMore.\n\n</details>",
+        f"{more}\n\nLo.\n\n</details>\n\nNext.",
+    ]
+
+
+def test_answer_of_code_alone_has_its_title_and_nothing_to_unfold(page):
+    texts = exported_texts(
+        page, "```{solution-start} ex-a\n```", ["x = 1"], "```{solution-end}\n```\n\nNext."
+    )
+    assert texts == ["#### Answer to exercise 3.3", "Next."]
+
+
+def code(source, *tags):
+    return nbformat.v4.new_code_cell(source, metadata={"tags": list(tags)})
+
+
+def test_removed_cells_stay_out_of_the_notebook(page):
+    cells = [
+        nbformat.v4.new_markdown_cell("# T"),
+        code("from myst_nb import glue", "remove-cell"),
+        code("x = 1"),
+        code("y = x\nassert y == 1\nglue('x', y)", "remove-cell"),
+        code("y = 2\nassert x"),
+    ]
+    notebook = page.notebook(nbformat.v4.new_notebook(cells=cells[:4]))
+    assert [cell.source for cell in notebook.cells[2:]] == ["x = 1"]
+    # An assertion that the page shows is the reader's too.
+    notebook = page.notebook(nbformat.v4.new_notebook(cells=cells))
+    assert [cell.source for cell in notebook.cells[2:]] == ["x = 1", "y = 2\nassert x"]
+
+
+def test_removed_cell_stays_where_a_later_one_needs_it_without_its_assertions():
+    cells = [
+        code("def f():\n    return a", "remove-cell"),
+        code("import numpy as np\na = 1\nassert a\nglue('a', a)\nunused = 2", "remove-cell"),
+        code("for b in [3]:\n    assert b", "remove-cell"),
+        code("import numpy\nprint(f(), np.pi)"),
+    ]
+    assert notebook_cells.exported(cells) == [
+        "def f():\n    return a",
+        "import numpy as np\na = 1\nunused = 2",
+        "",
+        "import numpy\nprint(f(), np.pi)",
+    ]
+
+
+@pytest.mark.parametrize(
+    "later",
+    [
+        "a = 2\nprint(a)",
+        "import numpy as a\na.pi",
+        "for a in b:\n    print(a)",
+        "def f(a):\n    return a",
+        "[a for a in b]",
+    ],
+)
+def test_name_that_a_later_cell_defines_itself_keeps_no_removed_cell(later):
+    assert notebook_cells.exported([code("a = 1", "remove-cell"), code(later)])[0] == ""
+
+
+@pytest.mark.parametrize(
+    "later",
+    [
+        "a = a + 1",
+        "a += 1",
+        "a[0] = 1",
+        "for a in a:\n    pass",
+        "for b in c:\n    print(a)",
+        "if b:\n    a = 2\na",
+        "def f():\n    return a",
+        "%timeit a",
+        "a if",
+    ],
+)
+def test_name_that_a_later_cell_reads_keeps_its_removed_cell(later):
+    assert notebook_cells.exported([code("a = 1", "remove-cell"), code(later)])[0] == "a = 1"
+
+
 @pytest.mark.parametrize(
     ("cell", "rest"),
     [
@@ -242,7 +358,7 @@ def test_answer_cells_are_closed_forms(page):
     ],
 )
 def test_what_only_feeds_the_prose_is_left_out(cell, rest):
-    assert notebooks.without_glue(cell) == rest
+    assert notebook_cells.without_glue(cell) == rest
 
 
 @pytest.mark.parametrize("myst", ["```{mermaid}\na\n```", "{unheard}`of`"])

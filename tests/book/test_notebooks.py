@@ -78,3 +78,10 @@ def test_links_to_pages_are_whole_addresses(notebook):
         if cell.cell_type == "markdown":
             for target in re.findall(r"\]\(([^)\s]+)\)", cell.source):
                 assert target.startswith("https://"), target
+
+
+def test_answers_are_folded_within_their_cells(notebook):
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            assert cell.source.count("<details>") == cell.source.count("</details>"), cell.source
+            assert "> **Answer**" not in cell.source

@@ -94,5 +94,17 @@ def test_no_page_is_wider_than_its_screen(reports):
     assert found(reports, "overflow") == []
 
 
+def test_equation_numbers_take_no_room_from_wide_formulas(reports):
+    assert found(reports, "crowded") == []
+
+
+def test_labels_of_the_chapter_box_stay_on_one_line(reports):
+    assert found(reports, "split") == []
+
+
+def test_figures_with_controls_do_not_scroll_aside(reports):
+    assert found(reports, "loose") == []
+
+
 def test_text_keeps_its_contrast_in_light_and_dark(reports):
     assert found(reports, "faint") == []

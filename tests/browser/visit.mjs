@@ -119,6 +119,16 @@ function inspect() {
     const [one, two] = [parse(getComputedStyle(element).color), ground(element)].map(luminance);
     return (Math.max(one, two) + 0.05) / (Math.min(one, two) + 0.05);
   };
+  // A formula scrolls though the number beside it takes room that it could have.
+  const crowds = (number, formula) => {
+    const [a, b] = [number, formula].map((it) => it.getBoundingClientRect());
+    return formula.scrollWidth > formula.clientWidth && a.top < b.bottom && b.top < a.bottom;
+  };
+  const lines = (element) => {
+    const range = document.createRange();
+    range.selectNodeContents(element);
+    return new Set([...range.getClientRects()].map((it) => Math.round(it.top))).size;
+  };
   const words = ".bd-article p, .bd-article li, .bd-article summary, .bd-article figcaption, .bd-article td, .bd-article pre, .bd-article .widget-label, .bd-article .widget-readout";
   const faint = [...document.querySelectorAll(words)]
     .filter((element) => visible(element) && element.textContent.trim() && contrast(element) < 4.5)
@@ -131,6 +141,15 @@ function inspect() {
     images: document.images.length,
     broken: [...document.images].filter((image) => visible(image) && !(image.complete && image.naturalWidth)).map((image) => image.src.slice(0, 100)),
     speechless: [...document.images].filter((image) => !image.alt.trim()).map((image) => image.src.slice(0, 100)),
+    crowded: [...document.querySelectorAll("div.math:has(> .eqno)")]
+      .filter((it) => visible(it) && crowds(it.querySelector(".eqno"), it.querySelector("mjx-container")))
+      .map((it) => it.id),
+    split: [...document.querySelectorAll(".chapter-box dt")]
+      .filter((it) => lines(it) > 1)
+      .map((it) => it.textContent),
+    loose: [...document.querySelectorAll(".bd-article .widget-vbox")]
+      .filter((it) => it.scrollWidth > it.clientWidth)
+      .map((it) => `${it.scrollWidth} > ${it.clientWidth}`),
     overflow: document.documentElement.scrollWidth - document.documentElement.clientWidth,
   };
 }
