@@ -160,7 +160,7 @@ def run(assignment: str, question: str, answer: str) -> dict[str, BaseException 
     for test, cell in load(assignment).tests(question).items():
         outcome[test] = None
         try:
-            exec(compile(cell.source, test, "exec"), dict(functions))
+            exec(compile(cell.source, test, "exec"), {**functions, "student_seed": 0})
         except Exception as error:
             outcome[test] = error
     assert shared_state() == before, f"{question}: an answer changes what all cells share"
