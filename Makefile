@@ -29,7 +29,7 @@ course: .venv/.installed ## book, assignments and a graded sample class; about 6
 	@echo
 	@echo "The book        $(CURDIR)/_build/html/index.html"
 	@echo "For students    $(CURDIR)/assignments"
-	@echo "Marks           $(CURDIR)/$(CLASS)/marks.csv"
+	@echo "Marks           $(CURDIR)/$(CLASS)/reports"
 	@echo "Gradebook       $(CURDIR)/$(CLASS)/gradebook.db"
 	@echo "Feedback        $(CURDIR)/$(CLASS)/feedback"
 
@@ -39,12 +39,12 @@ book: .venv/.installed ## the book, each page's cells run; about 2 minutes, seco
 
 assignments: .venv/.installed ## what students get, made from solutions/; about 10 seconds
 	@echo "assignments: releases solutions/ to assignments/ (about 10 seconds)"
-	@if [ -d solutions ]; then $(BIN)/python -m nlp_course.grading release; \
+	@if [ -d solutions ]; then $(BIN)/nlp-course release; \
 		else echo "  skipped: the public copy of the course comes without solutions/"; fi
 
-grade-sample: .venv/.installed ## grade a made-up class with nbgrader; about 2 minutes
-	@echo "grade-sample: makes a class, grades it, writes marks and feedback under $(CLASS) (about 2 minutes)"
-	@if [ -d solutions ]; then $(BIN)/python -m nlp_course.grading sample --out $(CLASS); \
+grade-sample: .venv/.installed ## grade a made-up class; about 1 minute
+	@echo "grade-sample: makes a class, grades it, writes marks and feedback under $(CLASS) (about 1 minute)"
+	@if [ -d solutions ]; then $(BIN)/nlp-course sample --out $(CLASS); \
 		else echo "  skipped: the public copy of the course comes without solutions/"; fi
 
 test: .venv/.installed ## all tests, book and browser included; about 12 minutes
@@ -63,9 +63,10 @@ lint: .venv/.installed ## style, types and spelling; about 20 seconds
 	@$(BIN)/codespell
 	@$(BIN)/nbstripout --keep-id --verify $$(git ls-files '*.ipynb')
 
-bench: .venv/.installed ## our speed beside the peers', as ratios in one run; about 10 minutes
-	@echo "bench: trains beside gensim (about 10 minutes)"
+bench: .venv/.installed ## our speed beside the peers', as ratios in one run; about 20 minutes
+	@echo "bench: trains beside gensim, grades beside nbgrader (about 20 minutes)"
 	@$(BIN)/python -m benchmarks.word2vec
+	@$(BIN)/python -m benchmarks.grading
 
 clean: ## remove what was generated, except .venv
 	@echo "clean: removes _build, notebooks and caches (a second)"

@@ -2,16 +2,17 @@
 
 from pathlib import Path
 
-from nbconvert.preprocessors import ClearMetadataPreprocessor, CSSHTMLHeaderPreprocessor
+from nbconvert.preprocessors import CSSHTMLHeaderPreprocessor
 from nbgrader.preprocessors import (
-    AssignLatePenalties,
-    CheckCellMetadata,
-    IgnorePattern,
-    LimitOutput,
+    ClearOutput,
+    DeduplicateIds,
+    OverwriteCells,
+    OverwriteKernelspec,
     SaveAutoGrades,
 )
 
-from nlp_course.grading.execution import Execute, add_scripts_to_path
+from nlp_course.grading.course import add_scripts_to_path
+from nlp_course.grading.execute import Execute
 from nlp_course.grading.feedback import (
     GetMarks,
     HideHiddenTests,
@@ -19,23 +20,25 @@ from nlp_course.grading.feedback import (
     read_hints,
     safe_markdown,
 )
+from nlp_course.grading.late import AssignPenalties
+from nlp_course.grading.settings import read_settings
 
 add_scripts_to_path()
 c = get_config()  # traitlets puts this name here
 
 ROOT = Path(__file__).resolve().parent
-# Where the class lies that is graded; for another class, another folder.
-CLASS = "_build/class"
-(ROOT / CLASS).mkdir(parents=True, exist_ok=True)  # SQLite does not make the gradebook's folder
+settings = read_settings(ROOT)
+CLASS = settings.class_folder
+CLASS.mkdir(parents=True, exist_ok=True)  # SQLite does not make the gradebook's folder
 
-c.CourseDirectory.course_id = "nlp_course"
+c.CourseDirectory.course_id = settings.course_id
 c.CourseDirectory.root = str(ROOT)
 c.CourseDirectory.source_directory = "solutions"
 c.CourseDirectory.release_directory = "assignments"
-c.CourseDirectory.submitted_directory = f"{CLASS}/submitted"
-c.CourseDirectory.autograded_directory = f"{CLASS}/autograded"
-c.CourseDirectory.feedback_directory = f"{CLASS}/feedback"
-c.CourseDirectory.db_url = f"sqlite:///{ROOT / CLASS / 'gradebook.db'}"
+c.CourseDirectory.submitted_directory = str(CLASS / "submitted")
+c.CourseDirectory.autograded_directory = str(CLASS / "autograded")
+c.CourseDirectory.feedback_directory = str(CLASS / "feedback")
+c.CourseDirectory.db_url = settings.db_url
 # What instructors keep: neither released nor laid beside a student's notebook.
 c.CourseDirectory.ignore = [
     ".ipynb_checkpoints",
@@ -52,29 +55,25 @@ c.ClearSolutions.code_stub = {
 }
 c.ClearSolutions.text_stub = "*Write your answer here, in place of this line.*"
 
-# Seconds a cell. What is graded takes three at most; the rest is for a busy machine.
-c.Execute.timeout = 30
-c.Execute.startup_timeout = 120
-# Each kernel would warn that it is reached over loopback; it is all that is meant to reach it.
-c.Execute.extra_arguments = ["--IPKernelApp.log_level=ERROR"]
-# Tests that a student deleted come back.
+# Students' cells run in a sandbox, tests outside it; see nlp_course/grading/execute.py.
+c.Execute.solutions = str(ROOT / "solutions")
+c.Execute.ignore = c.CourseDirectory.ignore
+c.Execute.results = str(CLASS / "results")
+c.Execute.secret = str(settings.secret)
+c.Execute.cell_timeout = 30  # seconds; what is graded takes three at most
+c.Execute.notebook_timeout = 300
+c.Execute.gpu = False
+c.Execute.trusting = False  # refuse where there is no sandbox
+# Locked cells come back as they were written, also those that a student deleted.
 c.OverwriteCells.add_missing_cells = True
-# nbgrader gives 0 to a test that writes to stderr; a warning or a progress bar is no mistake.
-c.IgnorePattern.enabled = True
-c.IgnorePattern.pattern = r"(?s)."
-c.LimitOutput.max_lines = 200
-c.LimitOutput.max_traceback = 60
-
-# nbgrader's own list, with the execution that tells the notebook it is being graded.
-c.Autograde.autograde_preprocessors = [
-    Execute,
-    IgnorePattern,
-    ClearMetadataPreprocessor,
-    LimitOutput,
-    SaveAutoGrades,
-    AssignLatePenalties,
-    CheckCellMetadata,
+c.Autograde.sanitize_preprocessors = [
+    ClearOutput,
+    DeduplicateIds,
+    OverwriteKernelspec,
+    OverwriteCells,
 ]
+c.Autograde.autograde_preprocessors = [Execute, SaveAutoGrades, AssignPenalties]
+c.LatePenalty.course = str(ROOT)
 
 # A student's HTML must not run in the reader's browser, and hidden tests stay hidden.
 # The first covers outputs; nbgrader's pages, the formgrader's too, leave Markdown as it is.

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
 
 from nlp_course import data
+from nlp_course.grading import commands
 
 app = typer.Typer(
-    no_args_is_help=True, add_completion=False, help="Tools of the course, for a command line."
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Tools of the course, for a command line.",
 )
 data_app = typer.Typer(no_args_is_help=True, help="The course's data sets.")
 app.add_typer(data_app, name="data")
+commands.add_to(app)
 
 
 @app.callback()
@@ -51,3 +57,18 @@ def fetch_data(
     if failed:
         typer.echo(f"not fetched: {', '.join(failed)}", err=True)
         raise typer.Exit(code=1)
+
+
+def run() -> None:
+    """Run a command; what the person at the keyboard can put right is said without a traceback."""
+    try:
+        app()
+    except ModuleNotFoundError as missing:
+        package = (missing.name or "").partition(".")[0]
+        if package == "nlp_course":  # a fault of ours
+            raise
+        sys.exit(f'{package} is not installed. Grading needs: pip install "nlp-course[grading]"')
+    except Exception as error:
+        if type(error).__module__.startswith("nlp_course.grading"):
+            sys.exit(f"nlp-course: {error}")
+        raise

@@ -17,6 +17,7 @@ settings.register_profile("course", deadline=None)
 settings.load_profile("course")
 
 ROOT = Path(__file__).resolve().parents[1]
+MARKS = ("real_data", "browser", "postgresql", "sandbox", "gpu")
 NEVER_NEEDED = ("text8",)  # too large to ask for
 
 
@@ -41,6 +42,10 @@ def _missing(mark: str) -> str | None:
             return f"real corpora: run nlp-course data fetch {' '.join(missing)}"
     if mark == "browser" and not shutil.which("chromium"):
         return "headless browser: install Chromium (Debian: apt-get install chromium)"
+    if mark == "postgresql" and not list(Path("/usr/lib/postgresql").glob("*/bin/initdb")):
+        return "PostgreSQL: install its server (Debian: apt-get install postgresql)"
+    if mark == "sandbox":
+        return _no_sandbox()
     if mark == "gpu":
         if not importlib.util.find_spec("torch"):
             return "torch is not installed"
@@ -51,8 +56,19 @@ def _missing(mark: str) -> str | None:
     return None
 
 
+def _no_sandbox() -> str | None:
+    """Why notebooks of strangers cannot be run here."""
+    from nlp_course.grading.sandbox import SandboxError, best_layer
+
+    try:
+        layer = best_layer()
+    except SandboxError as error:
+        return str(error)
+    return None if layer.bubblewrap else "bubblewrap (Debian: apt-get install bubblewrap)"
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    reasons = {mark: _missing(mark) for mark in ("real_data", "browser", "gpu")}
+    reasons = {mark: _missing(mark) for mark in MARKS}
     for mark in config.getoption("--require").split():
         if mark not in reasons:
             raise pytest.UsageError(f"--require knows {', '.join(reasons)}; not {mark!r}")

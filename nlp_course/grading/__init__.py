@@ -1,20 +1,20 @@
 """Assignments, from the instructor's version to a graded class, on nbgrader.
 
-`python -m nlp_course.grading release` writes `assignments/` from `solutions/`;
-`python -m nlp_course.grading sample` makes up a class in `_build/class/` and grades it.
-A real class: `python -m nlp_course.grading grade 02-word2vec FOLDER` grades the notebooks in
-`FOLDER/received/STUDENT/`, whatever they are called, and writes `FOLDER/marks.csv` and
-`FOLDER/feedback/STUDENT/`; again, it grades afresh and keeps the marks given by hand.
-`nbgrader_config.py`, in the course's folder, has nbgrader itself work on the same class, so
-there, after the sample, these work as nbgrader's own manual has them:
+    nlp-course release                      solutions/ → assignments/, without what answers
+    nlp-course collect 02-word2vec FILE     what a platform gave out → received/ and submitted/
+    nlp-course grade 02-word2vec            marks into the gradebook, and the class's reports
+    nlp-course feedback 02-word2vec         a page a student, and an archive for the platform
+    nlp-course export 02-word2vec           marks as the platform imports them
+    nlp-course check 02-word2vec            an author's check of an assignment
+    nlp-course sample                       a made-up class, graded
 
-    nbgrader validate assignments/02-word2vec/02-word2vec.ipynb   what a student sees
-    nbgrader autograde 02-word2vec --student student-02 --force   grade one again
-    nbgrader generate_feedback 02-word2vec --force
-    nbgrader export                                               marks as CSV
-    jupyter lab                                                   menu Nbgrader, Formgrader:
-                                                                  grade by hand, browse the class
+`nbgrader_config.py`, in the course's folder, has nbgrader itself work on the same class in the
+same way: `nbgrader autograde`, its formgrader in JupyterLab, `nbgrader export`.
 
-Seams: `intake.take_in` turns what was handed in into what nbgrader reads, `execution.Execute`
-runs it, `feedback` decides what a student gets back; nothing else knows how these are done.
+What happens to a submission: `intake` finds whose it is and which assignment it answers, and
+`rebuild` puts its answers into the release. `run` hands it to an `engine`, which starts a
+`referee` and a student's process in the `sandbox`. The student's `agent` runs the notebook's
+cells; the referee runs the tests on handles from `remote`, and only plain data, by `wire`, passes
+between the two. `execute` puts what came of it into nbgrader's gradebook; `classbook`, `report`,
+`class_page`, `feedback` and `returns` say it to people.
 """

@@ -1,33 +1,39 @@
-"""A class, from the files handed in to marks and feedback."""
+"""A class: where its submissions, marks and feedback lie, and how they come about."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from warnings import catch_warnings, filterwarnings
 
-from nbclient.exceptions import DeadKernelError
+from nbformat import NotebookNode
 from nbformat.warnings import MissingIDFieldWarning
 from sqlalchemy.exc import SAWarning
 from tqdm import tqdm
 from traitlets.config import Config
 
-from nlp_course.grading.converters import autograde, class_config, feedback, generate
+from nlp_course.grading.converters import class_config, feedback, generate
 from nlp_course.grading.course import Course
-from nlp_course.grading.intake import take_in
-from nlp_course.grading.marks import Marks, read_marks
-from nlp_course.grading.notebooks import GradingError, read_notebook, tested_points
+from nlp_course.grading.intake import Collection, collect
+from nlp_course.grading.notebooks import GradingError, answer_cells, read_notebook
+from nlp_course.grading.receipts import read_reviews
+from nlp_course.grading.run import Graded, grade_class, progress
+from nlp_course.grading.scoring import StudentReport
+from nlp_course.grading.similarity import Pair, near_identical
 
 
 @dataclass(frozen=True)
 class Classroom:
-    """A folder with one assignment of one class.
+    """A folder with the submissions of one class, and one of its assignments.
 
-    `received/` what students handed in, a folder each · `release/` what they were given ·
-    `submitted/` `autograded/` `feedback/` nbgrader's · `gradebook.db` · `grading.log`
+    `received/` what students handed in, and what needs a person · `submitted/` the same, rebuilt,
+    as nbgrader reads it · `release/` what they were given · `results/` what became of each ·
+    `autograded/` `feedback/` nbgrader's · `reports/` marks and class pages · `gradebook.db` ·
+    `grading.log`
     """
 
     course: Course
@@ -37,7 +43,7 @@ class Classroom:
     @property
     def config(self) -> Config:
         """Settings of nbgrader for this folder."""
-        return class_config(self.course.config, self.folder, self.course.solutions)
+        return class_config(self.course, self.folder)
 
     @property
     def gradebook(self) -> str:
@@ -53,94 +59,96 @@ class Classroom:
         """Make the gradebook, and the release it is for."""
         self.course.source(self.assignment)
         self.folder.mkdir(parents=True, exist_ok=True)
-        with self._log() as (log, _):
+        with self.log() as log:
             generate(self.config, self.assignment, log)
 
+    def collect(self, source: Path) -> Collection:
+        """Take in what students handed in: an archive or a folder."""
+        releases = {name: self._release_of(name) for name in self.course.assignments()}
+        return collect(
+            source,
+            assignments=releases,
+            wanted=self.assignment,
+            into=self.folder,
+            roster=tuple(self.course.settings.roster.values()),
+        )
+
+    def _release_of(self, name: str) -> NotebookNode:
+        if name == self.assignment:
+            return read_notebook(self.release)
+        return read_notebook(self.course.root / "assignments" / name / f"{name}.ipynb")
+
     def students(self) -> list[str]:
-        """Those who handed something in: the folders in `received/`, but for hidden ones.
+        """Those whose submission has been taken in.
 
         Raises
         ------
-        GradingError : there is no such folder.
+        GradingError : there is none.
         """
-        received = self.folder / "received"
-        if not received.is_dir():
+        place = f"*/{self.assignment}/{self.assignment}.ipynb"
+        students = sorted(path.parts[-3] for path in (self.folder / "submitted").glob(place))
+        if not students:
             raise GradingError(
-                f"{received} is not there; lay in it what students handed in, a folder each"
+                f"{self.folder / 'submitted'} holds no submission of {self.assignment}; "
+                f"take them in first: nlp-course collect {self.assignment} ARCHIVE"
             )
-        folders = (path for path in received.iterdir() if path.is_dir())
-        return sorted(folder.name for folder in folders if not folder.name.startswith("."))
+        return students
 
-    def grade(self) -> list[Marks]:
-        """Grade all that was received; a submission that cannot be is named, and stops no other."""
-        students = self.students()
-        progress = tqdm(students, desc="grading", unit="student")
-        return [self._grade(student) for student in progress]
+    def grade(
+        self, executor: Executor, students: Sequence[str] = (), *, again: bool = False
+    ) -> list[Graded]:
+        """Grade these students, or all; a submission that cannot be is named, and stops no other.
 
-    def _grade(self, student: str) -> Marks:
-        points = tested_points(read_notebook(self.course.source(self.assignment)))
-        with self._log() as (log, warnings):
-            try:
-                repairs = take_in(
-                    self.folder / "received" / student,
-                    self.release,
-                    self.folder / "submitted" / student / self.assignment,
-                )
-                autograde(self.config, self.assignment, student, log)
-                tests, by_hand = read_marks(self.gradebook, self.assignment, student, points)
-            # Anything may be wrong with what a stranger sends; the table says what it was.
-            except Exception as error:
-                log.exception("%s was not graded", student)
-                return Marks(student, None, points, failure=_say(error))
-            try:
-                feedback(self.config, self.assignment, student, log)
-            except Exception as error:  # the marks stand all the same
-                log.exception("%s gets no feedback", student)
-                warnings.append(f"no feedback: {_say(error)}")
-        return Marks(student, tests, points, by_hand, (*repairs, *warnings))
+        Parameters
+        ----------
+        again : run also those notebooks whose outcome is known
+        """
+        chosen = list(students) or self.students()
+        with self.log() as log:
+            graded = grade_class(self.config, self.assignment, chosen, executor, log, again=again)
+            done = list(progress(graded, len(chosen)))
+        return sorted(done, key=lambda one: one.student)
+
+    def feedback(self, students: Sequence[str]) -> dict[str, Path]:
+        """Write feedback pages, by student; one that cannot be made is in the log."""
+        pages = {}
+        with self.log() as log:
+            for student in tqdm(students, desc="feedback", unit="page"):
+                try:
+                    feedback(self.config, self.assignment, student, log)
+                except Exception:  # what a stranger wrote may be more than a template can take
+                    log.exception("%s gets no feedback", student)
+                    continue
+                folder = self.folder / "feedback" / student / self.assignment
+                pages[student] = folder / f"{self.assignment}.html"
+        return pages
+
+    def reviews(self) -> list[tuple[str, str]]:
+        """What was handed in and needs a person: file, and why."""
+        rows = read_reviews(self.folder / "received" / self.assignment)
+        return [(row["file"], row["sentence"]) for row in rows]
+
+    def near_identical(self, reports: Sequence[StudentReport]) -> list[Pair]:
+        """Pairs of students whose answers are nearly the same."""
+        released = answer_cells(read_notebook(self.release))
+        source = answer_cells(read_notebook(self.course.source(self.assignment)))
+        given = {name: (cell.source, source[name].source) for name, cell in released.items()}
+        prose = {name for name, cell in released.items() if cell.cell_type == "markdown"}
+        return near_identical(reports, given=given, prose=prose)
 
     @contextmanager
-    def _log(self) -> Iterator[tuple[logging.Logger, list[str]]]:
-        """What nbgrader says, into a file; the warnings among it also by themselves."""
+    def log(self) -> Iterator[logging.Logger]:
+        """What nbgrader says, into a file."""
         log = logging.Logger("nbgrader", logging.INFO)
-        warnings: list[str] = []
-        keep = _Keep(warnings)
+        self.folder.mkdir(parents=True, exist_ok=True)
         file = logging.FileHandler(self.folder / "grading.log", encoding="utf-8")
         file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-        log.addHandler(keep)
         log.addHandler(file)
         try:
             with catch_warnings():
                 # nbgrader 0.9.6 builds its queries in a way that SQLAlchemy 2 remarks upon.
                 filterwarnings("ignore", "Object of type .* not in session", SAWarning)
                 filterwarnings("ignore", category=MissingIDFieldWarning)  # cells it puts back
-                yield log, warnings
+                yield log
         finally:
             file.close()
-
-
-class _Keep(logging.Handler):
-    """Keeps nbgrader's warnings, but for those that come with each submission.
-
-    The checksum of a cell with hidden tests differs by design, since students get it without
-    them; intake reports cells that students changed.
-    """
-
-    USUAL = ("Attribute 'checksum'", "Interrupting kernel")
-
-    def __init__(self, warnings: list[str]) -> None:
-        super().__init__(logging.WARNING)
-        self.warnings = warnings
-
-    def emit(self, record: logging.LogRecord) -> None:
-        message = record.getMessage()
-        if not message.startswith(self.USUAL) and record.exc_info is None:
-            self.warnings.append(message)
-
-
-def _say(error: Exception) -> str:
-    """An error in one line; its kind too where the message is not made for this table."""
-    if isinstance(error, DeadKernelError):
-        return "the notebook ended Python itself, with os._exit or for want of memory; look at it"
-    line = next(iter(str(error).strip().splitlines()), "")
-    return line if isinstance(error, GradingError) else f"{type(error).__name__}: {line}"

@@ -16,6 +16,8 @@ from nbgrader.converters.base import BaseConverter
 from nbgrader.coursedir import CourseDirectory
 from traitlets.config import Config
 
+from nlp_course.grading.course import Course
+
 
 class _OneFolder(BaseConverter):
     """Converts the one folder that its course directory names, afresh."""
@@ -63,18 +65,23 @@ def feedback(config: Config, assignment: str, student: str, log: logging.Logger)
     _start(_Feedback, config, assignment, student, log)
 
 
-def class_config(config: Config, folder: Path, solutions: Path) -> Config:
-    """The course's settings for a class that lies in a folder of its own."""
+def class_config(course: Course, folder: Path) -> Config:
+    """The course's settings for a class; one in another folder than the course's has its own
+    gradebook there.
+    """
     own = Config()
     own.CourseDirectory.root = str(folder)
-    own.CourseDirectory.source_directory = str(solutions)
+    own.CourseDirectory.source_directory = str(course.solutions)
     own.CourseDirectory.release_directory = "release"
     own.CourseDirectory.submitted_directory = "submitted"
     own.CourseDirectory.autograded_directory = "autograded"
     own.CourseDirectory.feedback_directory = "feedback"
-    own.CourseDirectory.db_url = f"sqlite:///{folder / 'gradebook.db'}"
+    if folder != course.settings.class_folder:
+        own.CourseDirectory.db_url = f"sqlite:///{folder / 'gradebook.db'}?timeout=60"
+        own.Execute.secret = str(folder / "secret")
+    own.Execute.results = str(folder / "results")
     merged = Config()
-    merged.merge(config)
+    merged.merge(course.config)
     merged.merge(own)
     return merged
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import runpy
+import sysconfig
+import tomllib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from traitlets.config import Config, PyFileConfigLoader
 
-from nlp_course.grading.execution import add_scripts_to_path
 from nlp_course.grading.notebooks import GradingError
+from nlp_course.grading.settings import Settings, read_settings
 
 Answers = dict[str, dict[str, str]]  # question -> name -> source of the answer cell
 
@@ -33,6 +36,11 @@ class Course:
     def config(self) -> Config:
         """What `nbgrader_config.py` says."""
         return PyFileConfigLoader("nbgrader_config.py", path=str(self.root)).load_config()
+
+    @cached_property
+    def settings(self) -> Settings:
+        """What `course.toml` says."""
+        return read_settings(self.root)
 
     @property
     def solutions(self) -> Path:
@@ -67,6 +75,13 @@ class Course:
             )
         return self.solutions / assignment / f"{assignment}.ipynb"
 
+    def title(self, assignment: str) -> str:
+        """What students know an assignment by."""
+        path = self.source(assignment).with_name("assignment.toml")
+        known = tomllib.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        number = assignment.partition("-")[0]
+        return f"{number} {known['title']}" if "title" in known else assignment
+
     def known_answers(self, assignment: str) -> tuple[Answers, Answers]:
         """Usual mistakes and other right answers, by question, from `mutants.py`."""
         path = self.source(assignment).parent / "mutants.py"
@@ -77,3 +92,14 @@ class Course:
         if missing:
             raise GradingError(f"{path} does not define {' and '.join(missing)}")
         return names["MUTANTS"], names["ALTERNATIVES"]
+
+
+def add_scripts_to_path() -> None:
+    """Let nbgrader find `alembic`, which it starts by name and which lies beside this Python.
+
+    A Python that is started by its full path does not put its own folder on PATH.
+    """
+    scripts = sysconfig.get_path("scripts")
+    path = os.environ.get("PATH", "").split(os.pathsep)
+    if scripts not in path:
+        os.environ["PATH"] = os.pathsep.join([scripts, *path])

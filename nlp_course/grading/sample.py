@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import random
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -21,23 +22,24 @@ from nbformat import NotebookNode
 from nbgrader.api import Comment, Grade, Gradebook
 
 from nlp_course.grading.classroom import Classroom
-from nlp_course.grading.marks import Marks
+from nlp_course.grading.course import Answers
 from nlp_course.grading.notebooks import (
     GradingError,
     answer_cells,
-    question_of,
     questions,
     read_notebook,
 )
+from nlp_course.grading.scoring import StudentReport
 
 SAMPLE_NAME = re.compile(r"student-\d{2,}")
 SOLUTION_MARK = re.compile(r"^.*(BEGIN|END) SOLUTION.*\n?", flags=re.MULTILINE)
 ABOUT_THE_FOLDER = """A sample class; `make grade-sample` makes and grades it, afresh each time.
 
-received/      what each student handed in      marks.csv      marks, a line a student
-submitted/     the same, as nbgrader reads it   gradebook.db   marks, for nbgrader's formgrader
+handed-in/     what each student handed in      reports/       marks, and a page on the class
+received/      the same, kept byte for byte     gradebook.db   marks, for nbgrader's formgrader
+submitted/     the same, rebuilt                results/       what became of each notebook
 autograded/    notebooks as they were run       grading.log    all that nbgrader said
-feedback/      what each student gets back
+feedback/      what each student gets back      secret         for each student's random inputs
 """
 
 
@@ -60,20 +62,31 @@ class SampleStudent:
     gets: Literal["all", "nothing", "all but one", "not graded"]
     question: str = ""
 
-    def complaint(self, marks: Marks, names: list[str]) -> str | None:
+    def complaint(self, report: StudentReport | None) -> str | None:
         """How the marks differ from what they must be; None where they do not."""
+        graded = report is not None and report.failure is None
         if self.gets == "not graded":
-            return None if marks.failure else "was graded, and could not be"
-        if marks.failure:
+            return "was graded, and could not be" if graded else None
+        if report is None or not graded:
             return "was not graded"
         if self.gets == "nothing":
-            return f"must get 0, got {marks.automatic:g}" if marks.automatic else None
+            got = sum(test.points for test in report.tests)
+            return f"must get 0, got {got:g}" if got else None
         wanted = {self.question} if self.gets == "all but one" else set()
-        lost = {question_of(test, names) for test in marks.lost}
+        lost = {test.question for test in report.tests if test.points < test.maximum}
         if lost == wanted:
             return None
-        said = " and ".join(sorted(map(str, lost))) or "nothing"
+        said = " and ".join(sorted(lost)) or "nothing"
         return f"must lose marks on {' '.join(wanted) or 'nothing'}, lost them on {said}"
+
+
+def complaints(
+    students: Mapping[str, SampleStudent], reports: Sequence[StudentReport]
+) -> dict[str, str]:
+    """Whose marks are not what they must be, and how."""
+    known = {report.student: report for report in reports}
+    found = {name: one.complaint(known.get(name)) for name, one in students.items()}
+    return {name: complaint for name, complaint in found.items() if complaint}
 
 
 def make_students(classroom: Classroom) -> dict[str, SampleStudent]:
@@ -82,12 +95,14 @@ def make_students(classroom: Classroom) -> dict[str, SampleStudent]:
     return {f"student-{number:02d}": student for number, student in enumerate(students, start=1)}
 
 
-def hand_in(classroom: Classroom, students: Mapping[str, SampleStudent]) -> None:
-    """Write what the students hand in."""
+def hand_in(classroom: Classroom, students: Mapping[str, SampleStudent]) -> Path:
+    """Write what the students hand in, a folder each, and say where."""
+    top = classroom.folder / "handed-in"
     for name, student in students.items():
-        folder = classroom.folder / "received" / name
+        folder = top / name
         folder.mkdir(parents=True)
         (folder / student.file_name).write_text(student.text, encoding="utf-8")
+    return top
 
 
 def clear(folder: Path) -> None:
@@ -108,8 +123,7 @@ def clear(folder: Path) -> None:
     people = sorted(
         {
             path.name
-            for part in ("received", "submitted")
-            for path in (folder / part).glob("*")
+            for path in (folder / "submitted").glob("*")
             if not SAMPLE_NAME.fullmatch(path.name) and not path.name.startswith(".")
         }
     )
@@ -197,6 +211,39 @@ def _students(classroom: Classroom) -> Iterator[SampleStudent]:
             "all but one",
             name,
         )
+
+
+def large_class(
+    released: NotebookNode, source: NotebookNode, known: tuple[Answers, Answers], size: int
+) -> Iterator[NotebookNode]:
+    """Notebooks as a large class hands them in, the same each time.
+
+    Of a hundred, about six are untouched and ten stop half-way; in the others each answer is, one
+    time in five, a usual mistake, else the reference or another right answer. One in ten is saved
+    by Colab.
+
+    Parameters
+    ----------
+    released, source : the notebook as students get it, and as the instructor has it
+    known : usual mistakes and other right answers, by question
+    """
+    generator = random.Random(0)
+    mistakes, others = known
+    right = {name: SOLUTION_MARK.sub("", c.source) for name, c in answer_cells(source).items()}
+    stubs = {name: cell.source for name, cell in answer_cells(released).items()}
+    for number in range(size):
+        answers = {}
+        for name, reference in right.items():
+            choice = [*others.get(name, {}).values(), reference]
+            if name in mistakes and generator.random() < 0.2:
+                choice = list(mistakes[name].values())
+            answers[name] = generator.choice(choice)
+        kind = generator.random()
+        done = 0 if kind < 0.06 else len(right) // 2 if kind < 0.16 else len(right)
+        for name in list(right)[done:]:
+            answers[name] = stubs[name]
+        notebook = _fill(released, answers)
+        yield _as_colab_saves(notebook) if number % 10 == 9 else notebook
 
 
 def _fill(released: NotebookNode, answers: Mapping[str, str]) -> NotebookNode:

@@ -1,0 +1,126 @@
+"""All that is known of a class, put together: gradebook, outcomes of runs, receipts, roster."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from nbgrader.api import Gradebook, MissingEntry
+
+from nlp_course.grading.classroom import Classroom
+from nlp_course.grading.execute import Results
+from nlp_course.grading.job import Job, Outcome
+from nlp_course.grading.late import Lateness, explain, settle
+from nlp_course.grading.notebooks import answer_cells, read_notebook
+from nlp_course.grading.receipts import Kept, Receipt, from_iso, read_receipt
+from nlp_course.grading.roster import Person
+from nlp_course.grading.scoring import Status, StudentReport, TestResult
+
+
+def student_reports(classroom: Classroom) -> list[StudentReport]:
+    """A report of everyone who handed in, in the order of their ids.
+
+    Late penalties are settled first: marks given by hand since the last grading count.
+    """
+    settings = classroom.course.settings
+    with Gradebook(classroom.gradebook) as book:
+        late = settle(book, settings)
+        return [
+            _report(classroom, book, student, late.get(student, {}).get(classroom.assignment))
+            for student in classroom.students()
+        ]
+
+
+def _report(
+    classroom: Classroom, book: Gradebook, student: str, late: Lateness | None
+) -> StudentReport:
+    assignment, settings = classroom.assignment, classroom.course.settings
+    person = settings.roster.get(student, Person(student))
+    receipt = receipt_of(classroom, student)
+    results = Results(Path(classroom.config.Execute.results))
+    job, outcome, failure = results.latest(assignment, student)
+    about: dict[str, Any] = {
+        "student": student,
+        "name": person.name,
+        "lms_id": person.lms_id,
+        "repairs": receipt.repairs,
+        "handed_in": from_iso(next((k.handed_in for k in _graded(receipt)), "")),
+        "answers": _answers(classroom, student),
+    }
+    if job is None or outcome is None:
+        return StudentReport(**about, failure=failure)
+    try:
+        submission = book.find_submission(assignment, student)
+    except MissingEntry:
+        return StudentReport(**about, failure="its marks are not in the gradebook; grade it again")
+    grades = {grade.name: grade for notebook in submission.notebooks for grade in notebook.grades}
+    tests = _tests(job, outcome, {name: grade.score for name, grade in grades.items()})
+    tested = {test.grade_id for test in tests}
+    penalties = [notebook.late_submission_penalty or 0.0 for notebook in submission.notebooks]
+    return StudentReport(
+        **about,
+        tests=tests,
+        by_hand={
+            name: (_by_hand(grade), float(grade.max_score))
+            for name, grade in grades.items()
+            if name not in tested
+        },
+        late="" if late is None else explain(late, settings),
+        penalty=sum(penalties),
+        warnings=outcome.notes,
+        sandbox=outcome.sandbox,
+        seconds=outcome.seconds,
+    )
+
+
+def _tests(
+    job: Job, outcome: Outcome, scores: Mapping[str, float | None]
+) -> tuple[TestResult, ...]:
+    return tuple(
+        TestResult(
+            grade_id=cell.grade_id,
+            question=cell.question,
+            status=outcome.cells[cell.index].status or Status.NOT_RUN,
+            points=scores.get(cell.grade_id) or 0.0,
+            maximum=cell.points,
+            message=outcome.cells[cell.index].message,
+            hidden=cell.hidden,
+            seconds=outcome.cells[cell.index].seconds,
+        )
+        for cell in job.cells
+        if cell.kind == "test"
+    )
+
+
+def _by_hand(grade: Any) -> float | None:
+    """Points for an answer that people mark; None while nobody has."""
+    if grade.manual_score is not None:
+        return float(grade.score)
+    # nbgrader gives 0 by itself where the answer is the release's own text.
+    return None if grade.needs_manual_grade else float(grade.auto_score or 0.0)
+
+
+def receipt_of(classroom: Classroom, student: str) -> Receipt:
+    """What is kept of what a student handed in."""
+    folder = classroom.folder / "received" / classroom.assignment / student
+    return read_receipt(folder, classroom.assignment)
+
+
+def received_as(classroom: Classroom) -> dict[str, str]:
+    """Where each graded file lay in what the platform gave out, by student."""
+    return {
+        student: kept.shown
+        for student in classroom.students()
+        for kept in _graded(receipt_of(classroom, student))
+    }
+
+
+def _graded(receipt: Receipt) -> list[Kept]:
+    return [kept for kept in receipt.files if kept.name == receipt.graded]
+
+
+def _answers(classroom: Classroom, student: str) -> dict[str, str]:
+    name = classroom.assignment
+    path = classroom.folder / "submitted" / student / name / f"{name}.ipynb"
+    return {name: cell.source for name, cell in answer_cells(read_notebook(path)).items()}

@@ -1,0 +1,231 @@
+"""Runs submissions: a warm trusted process for referees, a warm sandboxed one for students.
+
+Both import what an assignment needs once; each submission then costs two forks. An engine serves
+any number of threads, one submission each.
+"""
+
+from __future__ import annotations
+
+import ast
+import socket
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from types import TracebackType
+
+from nlp_course.grading import wire
+from nlp_course.grading.job import CellOutcome, Job, Outcome
+from nlp_course.grading.notebooks import GradingError
+from nlp_course.grading.sandbox import (
+    Bounds,
+    Client,
+    Layer,
+    Process,
+    Warm,
+    best_layer,
+    start_sandboxed,
+    start_trusted,
+)
+from nlp_course.grading.scoring import Status
+
+REFEREE = "nlp_course.grading.referee:serve"
+STUDENT = "nlp_course.grading.agent:serve"
+# Seconds that a referee gets beyond its notebook's, to start, to kill and to answer.
+MARGIN = 60.0
+MESSAGE_LIMIT = 256 << 20  # bytes; what a trusted referee sends of one cell
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What an assignment's notebooks find around them.
+
+    Parameters
+    ----------
+    preload : modules that are imported once, before any notebook runs
+    test_preload : those that only tests need
+    withheld : modules of the course that a notebook must not find
+    readable : files and folders that it may read
+    environment : variables that it sees
+    gpu : whether it may use the machine's GPUs
+    trusting : run it even where there is no sandbox
+    """
+
+    preload: tuple[str, ...] = ()
+    test_preload: tuple[str, ...] = ()
+    withheld: tuple[str, ...] = ()
+    readable: tuple[Path, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    bounds: Bounds = field(default_factory=Bounds)
+    gpu: bool = False
+    trusting: bool = False
+
+
+class Engine:
+    """Two warm processes and what they are asked; close it, or use it as a context."""
+
+    def __init__(self, around: Surroundings, *, layer: Layer | None = None) -> None:
+        self.layer = layer or best_layer(allow_none=around.trusting)
+        with ExitStack() as stack:
+            self._students: Warm = stack.enter_context(
+                start_sandboxed(
+                    STUDENT,
+                    around.preload,
+                    layer=self.layer,
+                    withheld=around.withheld,
+                    readable=around.readable,
+                    environment=around.environment,
+                    bounds=around.bounds,
+                    gpu=around.gpu,
+                )
+            )
+            preload = [*around.preload, *around.test_preload]
+            self._referees: Warm = stack.enter_context(start_trusted(REFEREE, preload))
+            self._open = stack.pop_all()
+
+    def run(self, job: Job) -> Outcome:
+        """Run a submission; every test of it has an outcome.
+
+        Raises
+        ------
+        GradingError : what the instructor wrote failed, such as the set-up cell.
+        """
+        begun = time.monotonic()
+        ours, theirs = socket.socketpair()
+        sandbox = self._students.connect()
+        with ours, self._referees.connect() as control:
+            referee = Client(control).start(theirs, sandbox)
+            theirs.close()
+            sandbox.close()
+            try:
+                messages, note = _follow(ours, referee, job)
+            finally:
+                referee.kill()
+        outcome = Outcome.gather(
+            messages,
+            sandbox=self.layer.describe(),
+            seconds=time.monotonic() - begun,
+            notes=(note,) if note else (),
+        )
+        return _complete(outcome, job, note or "it was not reached")
+
+    def close(self) -> None:
+        """End both processes, and all that they started."""
+        self._open.close()
+
+    def __enter__(self) -> Engine:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _follow(channel: socket.socket, referee: Process, job: Job) -> tuple[list[str], str]:
+    """What a referee says, and why it stopped before its end, where it did."""
+    until = time.monotonic() + job.notebook_timeout + MARGIN
+    messages: list[str] = []
+    try:
+        wire.send(channel, job.to_json().encode())
+        while True:
+            left = max(until - time.monotonic(), 0.01)
+            message = wire.receive(channel, left, MESSAGE_LIMIT).decode()
+            if message == "end":
+                return messages, ""
+            if message.startswith("failed "):
+                raise GradingError(
+                    "the course's own code failed while it graded: "
+                    + message.removeprefix("failed ").strip()
+                )
+            messages.append(message)
+    except TimeoutError:
+        return messages, "the notebook took too long, and was stopped"
+    except (EOFError, OSError):
+        why = referee.ended(5.0) or "for no known reason"
+        return messages, f"the process that runs the tests ended: {why}"
+
+
+def _complete(outcome: Outcome, job: Job, why: str) -> Outcome:
+    """The outcome with an entry for each test."""
+    missing = {
+        cell.index: CellOutcome(
+            [
+                {
+                    "output_type": "error",
+                    "ename": "NotRun",
+                    "evalue": why,
+                    "traceback": [f"NotRun: {why}"],
+                }
+            ],
+            Status.NOT_RUN,
+            why,
+        )
+        for cell in job.cells
+        if cell.kind == "test" and cell.index not in outcome.cells
+    }
+    return replace(outcome, cells={**outcome.cells, **missing})
+
+
+def imports(sources: Iterable[str]) -> list[str]:
+    """Modules that these cells import and that are installed, but for the course's own.
+
+    >>> imports(["import os, numpy as np", "from scipy.special import expit", "%magic"])
+    ['numpy', 'os', 'scipy.special']
+    """
+    found = set()
+    for source in sources:
+        try:
+            tree = ast.parse(source)
+        except SyntaxError:  # a magic, or a shell command
+            continue
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import):
+                found |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                found.add(node.module)
+    return sorted(name for name in found if _installed(name) and not name.startswith("nlp_course"))
+
+
+def _installed(name: str) -> bool:
+    try:
+        return find_spec(name) is not None
+    except ModuleNotFoundError:  # its package is not there
+        return False
+
+
+class Engines:
+    """Engines by what they need, started when first asked for; all closed together."""
+
+    def __init__(self) -> None:
+        self._engines: dict[str, Engine] = {}
+        self._lock = threading.Lock()
+
+    def get(self, around: Surroundings) -> Engine:
+        """The engine with these surroundings."""
+        key = repr(around)
+        with self._lock:
+            if key not in self._engines:
+                self._engines[key] = Engine(around)
+            return self._engines[key]
+
+    def close(self) -> None:
+        """Close them all."""
+        with self._lock:
+            for engine in self._engines.values():
+                engine.close()
+            self._engines.clear()
+
+
+@cache  # a class's notebooks all ask the same
+def preloads(answers: tuple[str, ...], tests: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
+    """Modules to import once: for everyone, and for tests alone."""
+    everyone = imports(answers)
+    return tuple(everyone), tuple(name for name in imports(tests) if name not in everyone)
