@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 from typer.testing import CliRunner
 
-from nlp_course import data
+from nlp_course import cli, data
 from nlp_course.cli import app
 
 run = CliRunner().invoke
@@ -68,3 +71,74 @@ def test_help_lists_the_commands():
     assert result.exit_code == 0
     assert "list" in result.output
     assert "fetch" in result.output
+
+
+GRADING = ("release", "collect", "grade", "report", "feedback", "export", "sample", "check")
+
+
+def test_help_lists_what_grades_a_class():
+    result = run(app, ["--help"])
+    assert result.exit_code == 0
+    shown = {word for line in result.output.splitlines() for word in line.split()[1:2]}
+    assert {"data", *GRADING} <= shown
+
+
+@pytest.mark.parametrize("command", GRADING)
+def test_each_command_says_what_it_does(command: str):
+    result = run(app, [command, "--help"])
+    assert result.exit_code == 0
+    assert f"Usage: nlp-course {command}" in result.output.replace("root", "nlp-course")
+
+
+def test_an_unknown_platform_is_answered_with_those_there_are():
+    result = run(app, ["export", "90-sums", "--format", "paper"])
+    assert result.exit_code == 2
+    assert all(name in result.output for name in ("plain", "canvas", "moodle"))
+
+
+def test_the_data_commands_work_where_nothing_for_grading_is_installed():
+    """As in Colab; and no command starts slowly for the sake of another."""
+    program = (
+        "import sys\n"
+        "lacking = ('nbgrader', 'nbconvert', 'nbformat', 'sqlalchemy', 'IPython')\n"
+        "sys.modules.update(dict.fromkeys(lacking))\n"
+        "sys.argv = ['nlp-course', 'data', 'list']\n"
+        "from nlp_course.cli import run\n"
+        "run()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert [line.split()[0] for line in done.stdout.splitlines()] == data.names()
+
+
+def fail_with(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    def broken() -> None:
+        raise error
+
+    monkeypatch.setattr(cli, "app", broken)
+
+
+def test_what_the_person_at_the_keyboard_can_put_right_has_no_traceback(monkeypatch):
+    from nlp_course.grading.notebooks import GradingError
+
+    fail_with(monkeypatch, GradingError("no such class"))
+    with pytest.raises(SystemExit, match=r"^nlp-course: no such class$"):
+        cli.run()
+
+
+def test_a_package_that_is_missing_is_named_with_what_installs_it(monkeypatch):
+    fail_with(monkeypatch, ModuleNotFoundError("no", name="nbgrader.api"))
+    with pytest.raises(
+        SystemExit, match=r'^nbgrader is not .* pip install "nlp-course\[grading\]"$'
+    ):
+        cli.run()
+
+
+@pytest.mark.parametrize(
+    "error", [ValueError("a fault"), ModuleNotFoundError("no", name="nlp_course.grading.gone")]
+)
+def test_a_fault_of_our_own_shows_where_it_is(monkeypatch, error: Exception):
+    fail_with(monkeypatch, error)
+    with pytest.raises(type(error)) as caught:
+        cli.run()
+    assert caught.value is error

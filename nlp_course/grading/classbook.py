@@ -23,12 +23,12 @@ def student_reports(classroom: Classroom) -> list[StudentReport]:
 
     Late penalties are settled first: marks given by hand since the last grading count.
     """
-    settings = classroom.course.settings
+    settings, students = classroom.course.settings, classroom.students()
     with Gradebook(classroom.gradebook) as book:
         late = settle(book, settings)
         return [
             _report(classroom, book, student, late.get(student, {}).get(classroom.assignment))
-            for student in classroom.students()
+            for student in students
         ]
 
 

@@ -1,9 +1,8 @@
 """Every assignment: its marks add up, its tests catch mistakes, and they pass whatever is right.
 
-A question is run as a grader that does not trust students runs it: the answer cell in one
-namespace, the test cells in another that holds nothing but the answer's functions, and between
-the two only plain data, copied. What passes here passes where both share a kernel, too; that is
-shown once for each assignment, in a real kernel.
+Each answer runs as a grader runs it: the answer in the sandbox, the tests outside it, and only
+plain data between the two. What passes here passes where both share a kernel, too; that is shown
+once for each assignment, in a real kernel.
 
 Why a mistake cannot cost marks on another question: each question passes all its tests with the
 set-up cell and its own cells alone, so it reads nothing that another answer defines; and no answer,
@@ -14,28 +13,37 @@ states). The first part is the test of the reference, the second is looked at in
 from __future__ import annotations
 
 import ast
-import builtins
 import copy
 import importlib.util
 import re
 import tomllib
-import types
-import warnings
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from nbclient import NotebookClient
 from nbformat import NotebookNode
 from nbgrader.preprocessors import ClearSolutions
 
 from nlp_course import data
+from nlp_course.grading import check
 from nlp_course.grading.course import Course
+from nlp_course.grading.job import CellOutcome
 from nlp_course.grading.notebooks import answer_cells, grade_id, question_of, read_notebook
+from nlp_course.grading.sandbox import SandboxError, best_layer
+from nlp_course.grading.scoring import Status
+from nlp_course.grading.trial import (
+    Authored,
+    answer_outcomes,
+    points,
+    raised,
+    said,
+    start_engine,
+)
 
 pytestmark = pytest.mark.assignments
 
@@ -44,7 +52,6 @@ COURSE = Course(ROOT)
 # The public copy of the course has no solutions, so nothing to test here.
 ASSIGNMENTS = COURSE.assignments() if (ROOT / "solutions").is_dir() else []
 CIRCLES = {1: "●○○", 2: "●●○", 3: "●●●"}
-PLAIN = (bool, int, float, str, np.generic, types.NoneType)
 
 
 @dataclass(frozen=True)
@@ -85,95 +92,64 @@ def load(name: str) -> Assignment:
     return Assignment(name, read_notebook(source), settings, mutants, alternatives)
 
 
-@cache
-def set_up(name: str) -> dict[str, Any]:
-    """The names that the set-up cell defines; it runs once."""
-    names: dict[str, Any] = {"__name__": "__main__"}
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("NLP_COURSE_GRADING", "1")
-        exec(load(name).cells["setup"].source, names)
-    return names
+class Tried:
+    """Answers of an assignment and what became of them, each run once, two at a time."""
+
+    def __init__(self, name: str) -> None:
+        self._authored = Authored.read(COURSE, name)
+        self.engine = start_engine(self._authored)
+        self._pool = ThreadPoolExecutor(2)
+        found = load(name)
+        every = {
+            (question, source, 0): None
+            for question, reference in found.answers.items()
+            for known in (found.mutants, found.alternatives)
+            for source in (reference.source, *known.get(question, {}).values())
+        }
+        self._outcomes = {one: self._start(*one) for one in every}
+
+    def _start(self, question: str, source: str, seed: int = 0) -> Future[dict[str, CellOutcome]]:
+        run = answer_outcomes
+        return self._pool.submit(run, self.engine, self._authored, question, source, seed)
+
+    def outcomes(self, question: str, source: str, seed: int = 0) -> dict[str, CellOutcome]:
+        """What each test cell of a question makes of this answer."""
+        one = (question, source, seed)
+        if one not in self._outcomes:
+            self._outcomes[one] = self._start(*one)
+        return self._outcomes[one].result()
+
+    def close(self) -> None:
+        self._pool.shutdown(cancel_futures=True)
+        self.engine.close()
 
 
-def plain(value: Any) -> Any:
-    """A copy of plain data; what is not plain data cannot pass from one process to another."""
-    if isinstance(value, np.ndarray) and value.dtype.kind in "biufU":
-        return value.copy()
-    if isinstance(value, PLAIN):
-        return value
-    if isinstance(value, list | tuple | set):
-        return type(value)(plain(item) for item in value)
-    if isinstance(value, dict):
-        return {plain(key): plain(item) for key, item in value.items()}
-    raise TypeError(f"{type(value).__name__} is not plain data")
+@pytest.fixture(scope="module")
+def tried() -> Iterator[Callable[[str], Tried]]:
+    """An assignment's answers, run when the first of them is asked for."""
+    try:
+        best_layer()
+    except SandboxError as error:
+        pytest.skip(str(error))
+    started: dict[str, Tried] = {}
+
+    def of(name: str) -> Tried:
+        if name not in started:
+            started[name] = Tried(name)
+        return started[name]
+
+    yield of
+    for one in started.values():
+        one.close()
 
 
-def write_back(value: Any, after: Any) -> Any:
-    """What the caller holds after the call: a function that changes its arguments changes them."""
-    if isinstance(value, np.ndarray):
-        if value.flags.writeable and value.shape == after.shape:
-            value[...] = after
-        return value
-    if isinstance(value, list | tuple) and len(value) == len(after):
-        items = [write_back(*pair) for pair in zip(value, after, strict=True)]
-        if isinstance(value, list):
-            value[:] = items
-        return value
-    if isinstance(value, list):
-        value[:] = after
-        return value
-    if isinstance(value, dict):
-        items = {k: write_back(value[k], v) if k in value else v for k, v in after.items()}
-        value.clear()
-        value.update(items)
-        return value
-    return after
-
-
-def proxy(function: Callable[..., Any]) -> Callable[..., Any]:
-    def call(*args: Any, **options: Any) -> Any:
-        own_args, own_options = plain(args), plain(options)
-        result = plain(function(*own_args, **own_options))
-        write_back((args, options), (own_args, own_options))
-        return result
-
-    return call
-
-
-def shared_state() -> tuple[object, ...]:
-    """What answers could change for all cells that run after them."""
-    state = np.random.get_state(legacy=False)  # noqa: NPY002, the state a student may set
-    return np.geterr(), np.get_printoptions(), repr(state), dict(vars(builtins)).keys()
-
-
-def run(assignment: str, question: str, answer: str) -> dict[str, BaseException | None]:
-    """What each test cell of a question raises, with this answer; None where it passes."""
-    names = dict(set_up(assignment))
-    before = shared_state()
-    exec(compile(answer, question, "exec"), names)
-    functions = {
-        name: proxy(value)
-        for name, value in names.items()
-        if isinstance(value, types.FunctionType) and value.__module__ == "__main__"
-    }
-    outcome: dict[str, BaseException | None] = {}
-    for test, cell in load(assignment).tests(question).items():
-        outcome[test] = None
-        try:
-            exec(compile(cell.source, test, "exec"), {**functions, "student_seed": 0})
-        except Exception as error:
-            outcome[test] = error
-    assert shared_state() == before, f"{question}: an answer changes what all cells share"
-    changed = [name for name, value in set_up(assignment).items() if names[name] is not value]
-    assert not changed, f"{question}: an answer changes names of the set-up cell: {changed}"
-    return outcome
-
-
-def cases(kind: str) -> Iterator[Any]:
-    for assignment in ASSIGNMENTS:
-        for question, answers in getattr(load(assignment), kind).items():
-            for name in answers:
-                yield pytest.param(assignment, question, name, id=f"{question}: {name}")
+def cases(kind: str) -> list[Any]:
+    return [
+        pytest.param(assignment, question, name, id=f"{question}: {name}")
+        for assignment in ASSIGNMENTS
+        for question, answers in getattr(load(assignment), kind).items()
+        for name in answers
+    ]
 
 
 def all_questions() -> list[Any]:
@@ -273,42 +249,67 @@ def test_every_question_has_known_answers(assignment: str):
 
 
 @every_question
-def test_reference_passes_with_nothing_but_its_own_cells(assignment: str, question: str):
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")  # a line on stderr costs the marks in nbgrader
-        outcome = run(assignment, question, load(assignment).answers[question].source)
-    assert set(outcome.values()) == {None}, outcome
+def test_reference_passes_with_nothing_but_its_own_cells(
+    assignment: str, question: str, tried: Callable[[str], Tried]
+):
+    source = load(assignment).answers[question].source
+    outcomes = tried(assignment).outcomes(question, source)
+    assert list(outcomes) == list(load(assignment).tests(question))
+    for test, outcome in outcomes.items():
+        assert outcome.status is Status.PASSED, said(test, outcome)
+        assert not outcome.outputs, f"{test} prints or warns: {outcome.outputs}"
 
 
 @every_question
-def test_untouched_release_gets_nothing_and_is_told_why(assignment: str, question: str):
+def test_untouched_release_gets_nothing_and_is_told_why(
+    assignment: str, question: str, tried: Callable[[str], Tried]
+):
     cell = copy.deepcopy(load(assignment).answers[question])
     stub, _ = ClearSolutions(config=COURSE.config).preprocess_cell(
         cell, {"language": "python"}, cell_index=0
     )
-    for test, error in run(assignment, question, stub.source).items():
-        assert isinstance(error, NotImplementedError), f"{test}: {error!r}"
-        assert "Write your answer" in str(error)
+    for test, outcome in tried(assignment).outcomes(question, stub.source).items():
+        assert points(outcome, 1.0) == 0
+        assert raised(outcome) == "NotImplementedError", said(test, outcome)
+        assert "Write your answer" in outcome.message
 
 
 @pytest.mark.parametrize(("assignment", "question", "name"), cases("mutants"))
-def test_mistake_loses_marks(assignment: str, question: str, name: str):
-    outcome = run(assignment, question, load(assignment).mutants[question][name])
-    errors = [error for error in outcome.values() if error is not None]
-    assert errors, "no test notices"
-    for error in errors:
-        assert not isinstance(error, NameError | SyntaxError), f"the mistake is another: {error!r}"
+def test_mistake_loses_marks(
+    assignment: str, question: str, name: str, tried: Callable[[str], Tried]
+):
+    source = load(assignment).mutants[question][name]
+    outcomes = tried(assignment).outcomes(question, source)
+    lost = {test: one for test, one in outcomes.items() if points(one, 1.0) < 1}
+    assert lost, "no test notices"
+    for test, outcome in lost.items():
+        where = said(test, outcome)
+        assert outcome.status in (Status.FAILED, Status.ERROR), where
+        assert raised(outcome) not in check.NOT_MEANT, f"the mistake is another: {where}"
+        assert outcome.message, where
 
 
 @pytest.mark.parametrize(("assignment", "question", "name"), cases("alternatives"))
-def test_other_right_answer_keeps_all_marks(assignment: str, question: str, name: str):
+def test_other_right_answer_keeps_all_marks(
+    assignment: str, question: str, name: str, tried: Callable[[str], Tried]
+):
     source = load(assignment).alternatives[question][name]
     if "import torch" in source:
         pytest.importorskip("torch", reason="torch is not installed")
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        outcome = run(assignment, question, source)
-    assert set(outcome.values()) == {None}, outcome
+    for test, outcome in tried(assignment).outcomes(question, source).items():
+        assert outcome.status is Status.PASSED, said(test, outcome)
+        assert not outcome.outputs, f"{test} prints or warns: {outcome.outputs}"
+
+
+@every_assignment
+@pytest.mark.slow
+def test_the_author_has_nothing_to_mend(
+    assignment: str, tried: Callable[[str], Tried], monkeypatch: pytest.MonkeyPatch
+):
+    answers = tried(assignment)
+    # What the tests above ran is not run again.
+    monkeypatch.setattr(check, "answer_outcomes", lambda _, __, *one: answers.outcomes(*one))
+    assert list(check.check_assignment(COURSE, assignment, engine=answers.engine)) == []
 
 
 @every_assignment

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import shutil
 import subprocess
@@ -114,7 +115,7 @@ def write_course(root: Path) -> Path:
     (folder / "numbers.csv").write_text("1,2,3\n")
     shutil.copy(ROOT / "nbgrader_config.py", root)
     with (root / "nbgrader_config.py").open("a") as config:
-        config.write("\nc.Execute.timeout = 5\n")
+        config.write("\nc.Execute.cell_timeout = 5\n")
     return root
 
 
@@ -134,6 +135,12 @@ def change_source(course: Course) -> Callable[[Callable[[NotebookNode], None]], 
         nbformat.write(notebook, path)
 
     return change
+
+
+def read_marks(path: Path) -> dict[str, dict[str, str]]:
+    """A class's marks as the command writes them, a row a student."""
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        return {row["student"]: row for row in csv.DictReader(file)}
 
 
 @pytest.fixture(scope="session")
@@ -157,6 +164,6 @@ def run_grading() -> Callable[..., subprocess.CompletedProcess[str]]:
 def graded(tmp_path_factory: pytest.TempPathFactory, run_grading) -> tuple[Path, str]:
     """A course whose sample class is graded, once for all tests, and what was printed."""
     folder = write_course(tmp_path_factory.mktemp("course"))
-    done = run_grading(folder, "python", "-m", "nlp_course.grading", "sample", NAME)
+    done = run_grading(folder, "nlp-course", "sample", NAME)
     assert done.returncode == 0, done.stdout + done.stderr
     return folder, done.stdout

@@ -1,8 +1,7 @@
-"""The command that grades a real class: whoever's folders lie in `received/`."""
+"""The commands that grade a real class: collect, grade, report, and again after a correction."""
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
 import nbformat
@@ -11,8 +10,9 @@ from nbgrader.api import Gradebook
 
 from nlp_course.grading.course import Course
 from nlp_course.grading.release import release
+from tests.grading.conftest import read_marks
 
-pytestmark = pytest.mark.grading
+pytestmark = [pytest.mark.grading, pytest.mark.sandbox]
 NAME = "90-sums"
 RIGHT = {
     "q01-total": "def total(numbers):\n    return sum(numbers)",
@@ -23,62 +23,107 @@ RIGHT = {
 
 @pytest.fixture
 def hand_in(course: Course):
-    """Puts the release with these answers into a student's folder."""
+    """Puts the release with these answers into a student's folder of what was handed in."""
     given = release(course, NAME) / f"{NAME}.ipynb"
 
     def write(student: str, answers: dict[str, str]) -> None:
         notebook = nbformat.read(given, 4)
         for cell in notebook.cells:
             cell.source = answers.get(cell.id, cell.source)
-        path = course.root / "autumn" / "received" / student / "my copy.ipynb"
-        path.parent.mkdir(parents=True)
+        path = course.root / "export" / student / "my copy.ipynb"
+        path.parent.mkdir(parents=True, exist_ok=True)
         nbformat.write(notebook, path)
 
     return write
 
 
-def grade(run_grading, course: Course) -> tuple[str, dict[str, dict[str, str]]]:
-    done = run_grading(course.root, "python", "-m", "nlp_course.grading", "grade", NAME, "autumn")
+def run(run_grading, course: Course, command: str, *arguments: str) -> str:
+    done = run_grading(course.root, "nlp-course", command, NAME, *arguments, "--class", "autumn")
     assert done.returncode == 0, done.stderr
-    with (course.root / "autumn" / "marks.csv").open(newline="") as file:
-        return done.stdout, {row["student"]: row for row in csv.DictReader(file)}
+    return done.stdout
+
+
+def grade(run_grading, course: Course) -> tuple[str, dict[str, dict[str, str]]]:
+    printed = run(run_grading, course, "grade")
+    return printed, read_marks(course.root / f"autumn/reports/{NAME}.csv")
 
 
 def test_a_class_is_graded_and_what_a_person_gave_stays(run_grading, course: Course, hand_in):
     hand_in("amal", RIGHT)
     hand_in("bo", {**RIGHT, "q01-total": "import os\nos._exit(0)"})
-    (course.root / "autumn/received/.ipynb_checkpoints").mkdir()
-    (course.root / "autumn/received/notes.txt").write_text("no student")
+    (course.root / "export/.ipynb_checkpoints").mkdir()
+    (course.root / "export/notes.txt").write_text("no student")
+    collected = run(run_grading, course, "collect", "export")
+    assert "2 taken in, 1 to review" in collected
+    assert "to review: notes.txt" in collected
     printed, rows = grade(run_grading, course)
-    assert {name: row["automatic"] for name, row in rows.items()} == {"amal": "6", "bo": ""}
-    assert "my copy.ipynb" in printed
-    assert "not graded: the notebook ended Python itself, with os._exit" in printed
+    # What ends Python costs the answer that does so, and no other.
+    assert {name: row["automatic"] for name, row in rows.items()} == {"amal": "6", "bo": "3"}
+    assert "2 graded, 0 not" in printed
+    assert rows["bo"]["q02-mean-tests"] == "3"
+    assert {row["waiting"] for row in rows.values()} == {"4"}
+    notebook = nbformat.read(course.root / f"autumn/autograded/bo/{NAME}/{NAME}.ipynb", 4)
+    (output,) = next(cell for cell in notebook.cells if cell.id == "q01-total").outputs
+    assert "ended Python itself" in output.evalue
+    run(run_grading, course, "feedback")
     page = course.root / "autumn/feedback/amal" / NAME / f"{NAME}.html"
     assert "not marked yet, of 4 points" in page.read_text()
-    assert not (course.root / "autumn/feedback/bo").exists()
+    assert (course.root / "autumn/feedback/bo" / NAME / f"{NAME}.html").is_file()
 
     with Gradebook(f"sqlite:///{course.root}/autumn/gradebook.db") as book:
         book.find_grade("q03-derivation", NAME, NAME, "amal").manual_score = 3
         book.db.commit()
     _, rows = grade(run_grading, course)
-    assert rows["amal"]["automatic"] == "6"
+    amal = rows["amal"]
+    assert (amal["total"], amal["automatic"], amal["by_hand"], amal["waiting"]) == (
+        *("9", "6", "3"),
+        "0",
+    )
+    run(run_grading, course, "feedback")
     assert "Score: 3.0 / 4.0" in page.read_text()
     assert "not marked yet" not in page.read_text()
+
+
+def test_marks_given_by_hand_are_in_the_next_report_without_grading(
+    run_grading, course: Course, hand_in
+):
+    hand_in("amal", RIGHT)
+    run(run_grading, course, "collect", "export")
+    grade(run_grading, course)
+    with Gradebook(f"sqlite:///{course.root}/autumn/gradebook.db") as book:
+        book.find_grade("q03-derivation", NAME, NAME, "amal").manual_score = 2.5
+        book.db.commit()
+    run(run_grading, course, "report")
+    assert read_marks(course.root / f"autumn/reports/{NAME}.csv")["amal"]["total"] == "8.5"
+
+
+def test_only_those_named_are_graded(run_grading, course: Course, hand_in):
+    for student in ("amal", "bo"):
+        hand_in(student, RIGHT)
+    run(run_grading, course, "collect", "export")
+    assert "1 graded, 0 not" in run(run_grading, course, "grade", "bo")
+    rows = read_marks(course.root / f"autumn/reports/{NAME}.csv")
+    assert (rows["amal"]["total"], rows["bo"]["total"]) == ("", "6")
+    assert rows["amal"]["failure"] == "it has not been graded yet"
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ([NAME, "autumn"], "autumn/received is not there; lay in it what students handed in"),
-        ([NAME, "empty"], "empty/received holds no student's folder"),
-        (["91-products", "empty"], "no assignment '91-products'"),
+        (["grade", NAME], "holds no submission of 90-sums; take them in first: nlp-course collect"),
+        (["grade", "91-products"], "no assignment '91-products'"),
+        (["report", NAME], "holds no submission of 90-sums"),
+        (["feedback", NAME], "holds no submission of 90-sums"),
+        (["export", NAME], "holds no submission of 90-sums"),
+        (["collect", NAME, "nowhere.zip"], "nowhere.zip"),
+        (["release", "91-products"], "no assignment '91-products'"),
+        (["grade", NAME, "--course", "empty"], "holds no nbgrader_config.py"),
     ],
 )
-def test_a_class_that_is_not_there_is_named(
-    run_grading, course: Course, arguments: list[str], said: str
-):
-    Path(course.root, "empty/received").mkdir(parents=True)
-    done = run_grading(course.root, "python", "-m", "nlp_course.grading", "grade", *arguments)
+def test_what_is_not_there_is_named(run_grading, course: Course, arguments: list[str], said: str):
+    Path(course.root, "empty").mkdir()
+    place = [] if arguments[0] == "release" else ["--class", "autumn"]
+    done = run_grading(course.root, "nlp-course", *arguments, *place)
     assert done.returncode == 1
     assert said in done.stderr
     assert "Traceback" not in done.stderr
