@@ -7,6 +7,7 @@ assignment of one student, and what goes wrong is raised as itself.
 
 from __future__ import annotations
 
+import copy
 import logging
 import shutil
 from pathlib import Path
@@ -80,8 +81,7 @@ def class_config(course: Course, folder: Path) -> Config:
         own.CourseDirectory.db_url = f"sqlite:///{folder / 'gradebook.db'}?timeout=60"
         own.Execute.secret = str(folder / "secret")
     own.Execute.results = str(folder / "results")
-    merged = Config()
-    merged.merge(course.config)
+    merged = copy.deepcopy(course.config)  # traitlets' own merging shares what is nested
     merged.merge(own)
     return merged
 

@@ -11,6 +11,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -26,6 +27,7 @@ from nlp_course.grading.sandbox import (
     Client,
     Layer,
     Process,
+    SandboxError,
     Warm,
     best_layer,
     start_sandboxed,
@@ -207,13 +209,25 @@ class Engines:
     def __init__(self) -> None:
         self._engines: dict[str, Engine] = {}
         self._lock = threading.Lock()
+        # A sandbox ends with the thread that started it, so one thread starts them all.
+        self._starter = ThreadPoolExecutor(1, thread_name_prefix="engines")
 
-    def get(self, around: Surroundings) -> Engine:
-        """The engine with these surroundings."""
+    def run(self, job: Job, around: Surroundings) -> Outcome:
+        """Run a submission in the engine with these surroundings; in a new one, if it has ended."""
+        engine = self._get(around, None)
+        try:
+            return engine.run(job)
+        except (SandboxError, OSError):
+            return self._get(around, engine).run(job)
+
+    def _get(self, around: Surroundings, ended: Engine | None) -> Engine:
         key = repr(around)
         with self._lock:
-            if key not in self._engines:
-                self._engines[key] = Engine(around)
+            known = self._engines.get(key)
+            if known is None or known is ended:
+                if known is not None:
+                    self._starter.submit(known.close).result()
+                self._engines[key] = self._starter.submit(Engine, around).result()
             return self._engines[key]
 
     def close(self) -> None:

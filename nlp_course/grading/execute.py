@@ -277,7 +277,7 @@ class Execute(NbGraderPreprocessor):
         sources = read_sources(about["db_url"], about["assignment"], about["notebook"])
         job, around = self.prepare(notebook, about, sources)
         known = results.read(about["assignment"], about["student"], job) if self.reuse else None
-        outcome = known or ENGINES.get(around).run(job)
+        outcome = known or ENGINES.run(job, around)
         if known is None:
             results.write(about["assignment"], about["student"], job, outcome)
         put_in(outcome, notebook)

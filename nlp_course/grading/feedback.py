@@ -29,8 +29,12 @@ SAFE_TAGS = bleach.ALLOWED_TAGS.union(
     {"h1", "h2", "h3", "h4", "h5", "h6", "table", "tbody", "td", "th", "thead", "tr"},
 )
 SAFE_PROTOCOLS = bleach.ALLOWED_PROTOCOLS | {"data"}
-# The name that `c.Execute.error_on_timeout` gives a cell that ran too long.
-TIMEOUT = "CellTimeoutError"
+# What the referee calls the end of a test that ended in none of Python's own ways.
+OWN_KINDS = {
+    "TestTimeout": "TimeoutError",
+    "SessionLost": "the code ended its own process",
+    "NotRun": "it was not run",
+}
 
 
 def _harmless_in_picture(tag: str, name: str, value: str) -> bool:  # noqa: ARG001
@@ -175,6 +179,8 @@ class HideHiddenTests(ClearHiddenTests):
 def _kind(error: NotebookNode) -> str:
     """A failure's kind; a student's own exception could carry a hidden test's input in its name."""
     known = getattr(builtins, error.ename, None)
-    if error.ename == TIMEOUT or (isinstance(known, type) and issubclass(known, BaseException)):
+    if error.ename in OWN_KINDS:
+        return OWN_KINDS[error.ename]
+    if isinstance(known, type) and issubclass(known, BaseException):
         return error.ename
     return "Exception"

@@ -18,6 +18,7 @@ import contextlib
 import dataclasses
 import io
 import json
+import math
 import random
 import resource
 import signal
@@ -153,6 +154,9 @@ class _Walk:
             outputs = student.run_cell(cell.source, seconds, output_limit=limit)
             if time.monotonic() - begun > seconds:
                 self._referee._too_slow.add(cell.index)
+                if outputs and outputs[-1].get("ename") == "KeyboardInterrupt":
+                    said = f"this cell took more than {seconds:.0f} seconds, and was stopped"
+                    return [*map(dict, outputs[:-1]), _error("TimeoutError", said)], True
         except SessionLost as lost:
             why = self._lose(lost)
             self._referee._ended_it[cell.index] = why
@@ -256,7 +260,8 @@ def _execute(cell: JobCell, names: dict[str, Any]) -> float | None:
     exec(compile(tree, _file(cell), "exec"), names)
     value = eval(compile(ast.Expression(last.value), _file(cell), "eval"), names)
     if isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool):
-        return min(max(float(value), 0.0), cell.points)
+        points = float(value)
+        return 0.0 if math.isnan(points) else min(max(points, 0.0), cell.points)
     return None
 
 

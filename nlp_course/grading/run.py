@@ -8,6 +8,7 @@ a grading takes from the files what is done, and ends with the same marks.
 
 from __future__ import annotations
 
+import copy
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Executor, Future, ThreadPoolExecutor, as_completed
@@ -37,7 +38,7 @@ class Graded:
 
 def run_job(job: str, around: Surroundings) -> str:
     """Run one submission in this process's own engine; what a worker of any kind is asked."""
-    return ENGINES.get(around).run(Job.from_json(job)).to_json()
+    return ENGINES.run(Job.from_json(job), around).to_json()
 
 
 def grade_class(
@@ -61,8 +62,7 @@ def grade_class(
     results = Results(Path(step.results))
     book = config.CourseDirectory.db_url
     sources = read_sources(book, assignment, assignment)
-    known = Config()
-    known.merge(config)
+    known = copy.deepcopy(config)
     known.Execute.reuse = True
 
     def record(student: str) -> Graded:

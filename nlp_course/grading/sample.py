@@ -29,6 +29,7 @@ from nlp_course.grading.notebooks import (
     questions,
     read_notebook,
 )
+from nlp_course.grading.receipts import REVIEW_FOLDER
 from nlp_course.grading.scoring import StudentReport
 
 SAMPLE_NAME = re.compile(r"student-\d{2,}")
@@ -123,8 +124,12 @@ def clear(folder: Path) -> None:
     people = sorted(
         {
             path.name
-            for path in (folder / "submitted").glob("*")
-            if not SAMPLE_NAME.fullmatch(path.name) and not path.name.startswith(".")
+            for pattern in ("submitted/*", "handed-in/*", "received/*/*")
+            for path in folder.glob(pattern)
+            if path.is_dir()
+            and path.name != REVIEW_FOLDER
+            and not SAMPLE_NAME.fullmatch(path.name)
+            and not path.name.startswith(".")
         }
     )
     if people:

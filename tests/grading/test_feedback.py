@@ -80,7 +80,7 @@ def test_a_visible_test_shows_what_failed():
     ("kind", "said"),
     [
         ("ZeroDivisionError", "ZeroDivisionError"),
-        ("CellTimeoutError", "CellTimeoutError"),
+        ("TestTimeout", "TimeoutError"),
         ("Got_7_Wanted_42", "Exception"),
         ("print", "Exception"),  # a builtin, and no failure
     ],
