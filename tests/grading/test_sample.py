@@ -156,7 +156,7 @@ def test_marks_as_platforms_import_them(graded, run_grading):
     )
     assert done.returncode == 0, done.stderr
     head, _, first = out.read_text(encoding="utf-8-sig").splitlines()[:3]
-    assert head.endswith(f",{NAME} Sums")
+    assert head.endswith(",90 Sums")
     assert first.startswith("student-01,")
     assert first.endswith(",6")
 
