@@ -8,17 +8,22 @@ holds; neither knows a test.
 from __future__ import annotations
 
 import base64
+import builtins
 import io
 import itertools
+import json
+import marshal
 import operator
 import os
 import random
 import signal
 import socket
 import sys
+import threading
 import time
 import traceback
 import types
+from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -33,59 +38,70 @@ from nlp_course.grading import wire
 
 REQUEST_BYTES = 256 << 20
 PRINTED = 20_000  # characters of what calls print
+TEXT = 2000  # characters of a message, or of a line of a traceback
 OUTPUTS = 1000
-BATCH = 256
-BATCH_SECONDS = 0.02
-VIEWS: tuple[type, ...] = (type({}.keys()), type({}.values()), type({}.items()))
+ERROR_LINES = 40
+FRAMES, CHAIN = 10, 4  # shown of each end of a traceback, and of exceptions in a chain
+BATCH_SECONDS = 0.005
+VIEWS: Any = (type({}.keys()), type({}.values()), type({}.items()))
+CONVERSIONS: dict[str, Callable[[Any], Any]] = {
+    "float": float,
+    "int": int,
+    "index": operator.index,
+    "str": str,
+    "array": np.asarray,
+}
+# In Jupyter figures are shown inline; pip has no network, and is not to wait for one.
+ENVIRONMENT = {
+    "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+    "PIP_NO_INDEX": "1",
+    "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+}
 
 
 class _Outputs:
-    """Outputs of a cell as a notebook holds them, in order, up to a number of bytes."""
+    """Outputs of a cell as a notebook holds them, in order, up to a number of characters."""
 
-    def __init__(self) -> None:
-        self.begin(0)
-
-    def begin(self, limit: int) -> None:
+    def __init__(self, limit: int = 0) -> None:
+        self.limit = self.left = limit
         self.kept: list[dict[str, Any]] = []
-        self.left, self.cut = limit, 0
+        self.cut = False
 
     def add(self, output: dict[str, Any], size: int) -> None:
         if size > self.left or len(self.kept) >= OUTPUTS:
-            self.cut += size
+            self.cut = True
             return
         self.left -= size
         self.kept.append(output)
 
     def write(self, name: str, text: str) -> None:
-        keep = text[: max(self.left, 0)]
-        self.cut += len(text) - len(keep)
+        last = self.kept[-1] if self.kept else {}
+        goes_on = last.get("name") == name
+        keep = text[: self.left] if goes_on or len(self.kept) < OUTPUTS else ""
+        self.cut = self.cut or len(keep) < len(text)
         self.left -= len(keep)
-        last = self.kept[-1] if self.kept else None
-        if last is not None and last["output_type"] == "stream" and last["name"] == name:
+        if goes_on and keep:
             last["text"].append(keep)
         elif keep:
-            if len(self.kept) < OUTPUTS:
-                self.kept.append({"output_type": "stream", "name": name, "text": [keep]})
-            else:
-                self.cut += len(keep)
+            self.kept.append({"output_type": "stream", "name": name, "text": [keep]})
+
+    def clear(self) -> None:
+        self.__init__(self.limit)  # type: ignore[misc]
 
     def end(self) -> list[dict[str, Any]]:
         for output in self.kept:
             if output["output_type"] == "stream":
                 output["text"] = "".join(output["text"])
-        if self.cut:
-            text = f"\n… output cut: {self.cut:,} more characters\n"
-            self.kept.append({"output_type": "stream", "name": "stdout", "text": text})
         return self.kept
 
 
 class _Stream(io.TextIOBase):
     """What a student's code prints to."""
 
-    def __init__(self, agent: Agent, name: str) -> None:
-        self._agent, self._name = agent, name
-
     encoding = "utf-8"
+
+    def __init__(self, write: Callable[[str, str], None], name: str) -> None:
+        self._write, self._name = write, name
 
     def writable(self) -> bool:
         return True
@@ -93,18 +109,18 @@ class _Stream(io.TextIOBase):
     def write(self, text: str) -> int:
         if not isinstance(text, str):
             raise TypeError(f"write() takes text, not {type(text).__name__}")
-        self._agent.printed(self._name, text)
+        self._write(self._name, text)
         return len(text)
 
 
 class _Publisher(DisplayPublisher):
     agent: Agent
 
-    def publish(self, data: Any, metadata: Any = None, **_: Any) -> None:  # type: ignore[override]
-        self.agent.shown({"output_type": "display_data", "data": data, "metadata": metadata or {}})
+    def publish(self, data: Any, metadata: Any = None, **_: Any) -> None:  # type: ignore[override]  # noqa: ARG002
+        self.agent.shown("display_data", data)
 
     def clear_output(self, wait: bool = False) -> None:  # noqa: ARG002
-        self.agent.outputs.begin(self.agent.limit)
+        self.agent.outputs.clear()
 
 
 class _Hook(DisplayHook):
@@ -116,15 +132,8 @@ class _Hook(DisplayHook):
     def write_output_prompt(self) -> None:
         pass
 
-    def write_format_data(self, format_dict: Any, md_dict: Any = None) -> None:
-        self.agent.shown(
-            {
-                "output_type": "execute_result",
-                "data": format_dict,
-                "metadata": md_dict or {},
-                "execution_count": None,
-            }
-        )
+    def write_format_data(self, format_dict: Any, md_dict: Any = None) -> None:  # noqa: ARG002
+        self.agent.shown("execute_result", format_dict)
 
     def finish_displayhook(self) -> None:
         pass
@@ -137,21 +146,25 @@ class _Shell(InteractiveShell):
     displayhook_class = Type(_Hook)
     display_pub_class = Type(_Publisher)
 
+    def showtraceback(self, exc_tuple: Any = None, *rest: Any, **options: Any) -> None:
+        """As IPython does, but IPython takes a second over a thousand frames."""
+        kind, error, trace = self._get_exc_info(exc_tuple)
+        _shorten(error)
+        super().showtraceback((kind, error, trace), *rest, **options)
+
     def _showtraceback(self, etype: Any, evalue: Any, stb: Any) -> None:
-        lines = list(map(str, self.InteractiveTB.stb2text(stb).splitlines()))[-80:]
-        try:
-            message = str(evalue)[:2000]
-        except Exception:
-            message = ""
-        self.agent.outputs.add(
-            {
-                "output_type": "error",
-                "ename": etype.__name__[:200],
-                "evalue": message,
-                "traceback": lines,
-            },
-            0,
-        )
+        lines = self.InteractiveTB.stb2text(stb)[-ERROR_LINES * TEXT :].splitlines()
+        error = {
+            "output_type": "error",
+            "ename": etype.__name__[:200],
+            "evalue": _message(evalue),
+            "traceback": [line[:TEXT] for line in lines[-ERROR_LINES:]],
+        }
+        # An error is shown whatever was printed before it.
+        self.agent.outputs.add(error, 0)
+
+    def enable_gui(self, gui: Any = None) -> None:
+        """Figures are pictures here: there is no window to wait for."""
 
     def system(self, cmd: str) -> None:
         """`!command`: what it prints is shown."""
@@ -174,9 +187,47 @@ def _shell() -> _Shell:
     return _Shell.instance(config=config, user_module=types.ModuleType("__main__"))
 
 
+def _message(error: BaseException) -> str:
+    try:
+        return str(error)[:TEXT]
+    except BaseException:  # its own __str__ fails
+        return ""
+
+
+def _shorten(error: BaseException) -> None:
+    """Leave the ends of a traceback, without this file's lines, and the last of a chain."""
+    for _ in range(CHAIN):
+        trace, nodes = error.__traceback__, []
+        while trace is not None and trace.tb_frame.f_code.co_filename != __file__:
+            nodes.append(trace)
+            trace = trace.tb_next
+        if nodes:
+            nodes[-1].tb_next = None
+        if len(nodes) > 2 * FRAMES:
+            nodes[FRAMES - 1].tb_next = nodes[-FRAMES]
+        before = error.__cause__ or error.__context__
+        if before is None:
+            return
+        error = before
+    error.__cause__ = error.__context__ = None
+
+
+def _of_student(trace: types.TracebackType | None) -> types.TracebackType | None:
+    """A traceback from where the student's code begins."""
+    while trace is not None:
+        code, trace = trace.tb_frame.f_code, trace.tb_next
+        if code.co_filename == __file__ and code.co_name.startswith("_do_"):
+            break
+    return trace
+
+
 def prepare() -> None:
     """What every student's process needs; done once, before any of them is forked."""
     _shell()
+
+
+def _no_input(prompt: object = "") -> str:  # noqa: ARG001
+    raise RuntimeError("input() has nobody to ask while a notebook is graded")
 
 
 class Agent:
@@ -186,165 +237,189 @@ class Agent:
         self.channel = channel
         self.shell = _shell()
         self.outputs = _Outputs()
-        self.limit = 0
         self.running = False  # a cell runs, and what is printed is its output
         self.busy = False  # an interrupt may end what is done now
-        self.calls: list[str] = []  # what calls printed
+        self.said = ""  # what calls printed
         self.objects: dict[int, Any] = {}
-        self.ids = itertools.count(1)
+        self.numbers: dict[int, int] = {}  # of these objects, by their id
+        self.late: dict[int, BaseException] = {}  # what iterators raised after some items
+        self.next_number = itertools.count(1)
         self.sequence = 0
-        self.children: list[int] = []
+        self.copies: dict[int, int] = {}
+        self.thread = threading.get_ident()
+        self.pid = os.getpid()
         for part in (self.shell, self.shell.display_pub, self.shell.displayhook):
-            part.agent = self  # type: ignore[union-attr]  # each is of a class above
+            vars(part)["agent"] = self
         sys.modules["__main__"] = self.shell.user_module
-        sys.stdout, sys.stderr = _Stream(self, "stdout"), _Stream(self, "stderr")
+        sys.stdout, sys.stderr = _Stream(self.printed, "stdout"), _Stream(self.printed, "stderr")
         sys.stdin = io.StringIO()
-        import builtins
-
-        def no_input(prompt: object = "") -> str:  # noqa: ARG001
-            raise RuntimeError("input() has nobody to ask while a notebook is graded")
-
-        builtins.input = no_input
-
-    # what a student's code shows
+        builtins.input = _no_input
 
     def printed(self, name: str, text: str) -> None:
         if self.running:
             self.outputs.write(name, text)
-        else:
-            kept = sum(map(len, self.calls))
-            if kept < PRINTED:
-                self.calls.append(text[: PRINTED - kept])
+        elif len(self.said) < PRINTED:
+            self.said += text[: PRINTED - len(self.said)]
 
-    def shown(self, output: dict[str, Any]) -> None:
+    def shown(self, kind: str, forms: Any) -> None:
         data = {}
-        for kind, value in dict(output["data"]).items():
+        for mime, value in dict(forms).items():
             if isinstance(value, bytes):
                 value = base64.b64encode(value).decode()
-            data[str(kind)] = value if isinstance(value, str) else repr(value)
-        output = {**output, "data": data, "metadata": {}}
+            data[str(mime)] = value if isinstance(value, str) else json.dumps(value, default=repr)
         if self.running:
-            self.outputs.add(output, sum(map(len, data.values())) + 100)
-
-    # what it is asked
+            self.outputs.add({"output_type": kind, "data": data}, sum(map(len, data.values())))
 
     def serve(self) -> None:
+        """Answer until the channel closes."""
         signal.signal(signal.SIGINT, self._interrupt)
         while True:
             try:
                 request = wire.receive(self.channel, None, REQUEST_BYTES)
             except (EOFError, OSError):
                 return
-            self._answer(request)
+            self._answer(self._read(request))
 
     def _interrupt(self, signum: int, frame: Any) -> None:  # noqa: ARG002
         if self.busy:
             self.busy = False
             raise KeyboardInterrupt
 
-    def _answer(self, request: bytes) -> None:
-        self.calls = []
-        changed = None
+    def _read(self, request: bytes) -> Any:
         try:
-            self.sequence, op, *arguments = wire.loads(request, self._found)
-            if op == "snapshot":
-                self._snapshot()
-                return
-            passed = arguments[1:] if op == "call" else []
-            before = _encoded(passed) if _mutable(tuple(passed)) else None
+            return wire.loads(request, self._found)
+        except wire.WireError as error:
+            return "ask", self.sequence + 1, "fail", f"what the test passed {error}"
+
+    def _answer(self, request: Any) -> None:
+        _, self.sequence, op, *arguments = request
+        if op == "snapshot":
+            self._snapshot(*arguments)
+            return
+        self.said = ""
+        before = _states(*arguments[1:]) if op == "call" else {}
+        changed: dict[Any, Any] = {}
+        try:
             try:
                 self.busy = True
                 result = getattr(self, f"_do_{op}")(*arguments)
             finally:
                 self.busy = False
-                if before is not None and _encoded(passed) != before:
-                    changed = passed
-            if isinstance(result, VIEWS):
-                result = [*result]  # type: ignore[misc]  # views are iterable
-            reply = self._pack("ok", result, changed)
+                changed = _changed(before, *arguments[1:]) if before else {}
+            self._reply("ok", list(result) if isinstance(result, VIEWS) else result, changed)
         except BaseException as error:
-            reply = self._error(error, changed)
-        wire.send(self.channel, reply)
+            self._reply_error(error, changed)
 
-    def _pack(self, *message: Any) -> bytes:
-        said = "".join(self.calls)[:PRINTED]
-        return wire.dumps((self.sequence, said, *message), self._named)
+    def _reply(self, status: str, *message: Any) -> None:
+        if os.getpid() != self.pid:
+            os._exit(0)  # a process that the student's code forked and forgot to end
+        try:
+            data = wire.dumps((self.sequence, self.said, status, *message), self._named)
+        except wire.WireError as error:
+            what = type(message[0]).__name__ if status == "ok" else "value"
+            raise TypeError(f"your code returned a {what}, which {error}") from error
+        wire.send(self.channel, data)
 
-    def _error(self, error: BaseException, changed: Any) -> bytes:
-        kinds = [kind.__name__ for kind in type(error).__mro__]
+    def _reply_error(self, error: BaseException, changed: Any) -> None:
+        kinds = [kind.__name__[:100] for kind in type(error).__mro__]
         try:
-            message = str(error)[:2000]
-        except BaseException:
-            message = ""
-        if isinstance(error, wire.WireError):
-            kinds, message = ["TypeError"], f"what your code returned {message}"
-        try:
-            lines = "".join(traceback.format_exception(error, limit=-8))[-4000:]
-            lines = lines.replace(__file__, "")
-        except BaseException:
+            shown = error.with_traceback(_of_student(error.__traceback__))
+            lines = "".join(traceback.format_exception(shown, limit=-8, chain=False))[-2 * TEXT :]
+        except BaseException:  # an exception of a student's own can fail in every way
             lines = ""
         try:
-            return self._pack("error", kinds, message, lines, changed)
-        except BaseException:
-            return self._pack("error", ["RuntimeError"], message, "", None)
+            self._reply("error", kinds, _message(error), lines, changed)
+        except TypeError as trouble:  # what it did to its arguments cannot be sent
+            self._reply("error", ["TypeError"], _message(trouble), lines, {})
 
     def _named(self, value: Any) -> list[Any]:
         """How an object that stays here is called over there."""
-        if isinstance(value, _Theirs):
-            return ["theirs", value._id]
-        number = next(self.ids)
-        self.objects[number] = value
-        kinds = [f"{kind.__module__}.{kind.__qualname__}"[:200] for kind in type(value).__mro__][
-            :40
-        ]
-        return ["ours", number, type(value).__name__[:100], callable(value), kinds]
+        if isinstance(value, _Lent):
+            return ["lent", value._number]
+        number = self.numbers.get(id(value))
+        if number is None:
+            number = self.numbers[id(value)] = next(self.next_number)
+            self.objects[number] = value
+        kind = type(value)
+        kinds = [f"{base.__module__}.{base.__qualname__}"[:200] for base in kind.__mro__[:40]]
+        return ["ours", number, kind.__name__[:100], kinds, hasattr(kind, "__next__")]
 
     def _found(self, name: list[Any]) -> Any:
-        kind, key = name
+        kind, key, *rest = name
         if kind == "ours":
             return self.objects[key]
-        if kind == "name":
-            return self.shell.user_ns[key]
-        return (_Callback if kind == "callback" else _Theirs)(self, key)
+        if kind == "library":
+            return getattr(sys.modules[key], rest[0])
+        can_call, own = rest
+        if own in self.shell.user_ns:
+            return self.shell.user_ns[own]
+        return (_LentFunction if can_call else _Lent)(self, key)
 
-    def callback(self, key: int, arguments: Any, options: Any) -> Any:
-        """Ask the test's own function, during a call."""
-        wire.send(self.channel, self._pack("callback", key, arguments, options))
-        status, *rest = wire.loads(wire.receive(self.channel, None, REQUEST_BYTES), self._found)
-        if status == "ok":
-            return rest[0]
-        raise getattr(__import__("builtins"), rest[0], RuntimeError)(rest[1])
+    def call_back(self, number: int, arguments: Any, options: Any) -> Any:
+        """Ask the test's own function, during a call; it may call here meanwhile."""
+        if threading.get_ident() != self.thread or not self.busy:
+            raise RuntimeError("a test's function can be called during the test's call alone")
+        self._reply("callback", number, arguments, options)
+        sequence = self.sequence
+        while True:
+            message = self._read(wire.receive(self.channel, None, REQUEST_BYTES))
+            if message[0] != "ask":
+                break
+            self._answer(message)
+            self.sequence, self.busy = sequence, True
+        self.said = ""  # the callback has told it
+        if message[0] == "ok":
+            return message[1]
+        raise getattr(builtins, message[1], RuntimeError)(message[2])
 
-    def _snapshot(self) -> None:
-        """Fork; the copy serves the socket that came with the request."""
+    def _snapshot(self, number: int) -> None:
+        """Fork; the copy serves the socket that comes with the request."""
         _, (descriptor, *_), _, _ = socket.recv_fds(self.channel, 1, 1)
         torch = sys.modules.get("torch")
         possible = torch is None or not torch.cuda.is_initialized()
-        copy = socket.socket(fileno=descriptor)
-        while self.children and os.waitpid(self.children[0], os.WNOHANG)[0]:
-            del self.children[0]
-        pid = os.fork() if possible else -1
-        if pid == 0:
+        self.said = ""
+        chance = random.getstate()
+        with socket.socket(fileno=descriptor) as channel:
+            try:
+                pid = os.fork() if possible else -1
+            except OSError as error:
+                self._reply_error(error, {})
+                return
+            if pid == 0:
+                random.setstate(chance)  # Python seeds it afresh after a fork
+                self._be_copy(channel, torch)
+        if possible:
+            self.copies[number] = pid
+        self._reply("ok", possible, {})
+
+    def _be_copy(self, channel: socket.socket, torch: Any) -> None:
+        """Never returns."""
+        try:
             self.channel.close()
-            self.channel = copy
-            self.children = []
+            self.channel = channel
+            self.copies, self.pid = {}, os.getpid()
             if torch is not None:
                 torch.set_num_threads(1)
-            return
-        copy.close()
-        if possible:
-            self.children.append(pid)
-        wire.send(self.channel, self._pack("ok", possible, None))
+            self.serve()
+        finally:
+            os._exit(0)
 
-    def _do_run(self, source: str, limit: int) -> list[dict[str, Any]]:
-        self.limit = limit
-        self.outputs.begin(limit)
+    def _do_drop(self, number: int) -> None:
+        pid = self.copies.pop(number)
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+
+    def _do_fail(self, why: str) -> None:
+        raise ValueError(why)
+
+    def _do_run(self, source: str, limit: int) -> tuple[list[dict[str, Any]], bool]:
+        self.outputs = _Outputs(limit)
         self.running = True
         try:
             self.shell.run_cell(source, store_history=True)
         finally:
             self.running = False
-        return self.outputs.end()
+        return self.outputs.end(), self.outputs.cut
 
     def _do_get(self, name: str) -> Any:
         return self.shell.user_ns[name]
@@ -370,85 +445,97 @@ class Agent:
     def _do_len(self, target: Any) -> int:
         return len(target)
 
-    def _do_iter(self, target: Any) -> list[Any]:
-        iterator = iter(target)
-        number = next(self.ids)
-        self.objects[number] = iterator
-        return [number, self._do_next(iterator)]
+    def _do_iter(self, target: Any) -> Iterator[Any]:
+        return iter(target)
 
-    def _do_next(self, iterator: Iterator[Any]) -> list[Any]:
-        """Some items, and whether these are all; few where each takes its time."""
-        items, until = [], time.monotonic() + BATCH_SECONDS
-        for item in iterator:
-            items.append(item)
-            if len(items) == BATCH or time.monotonic() > until:
-                return [items, False]
-        return [items, True]
+    def _do_next(self, iterator: Iterator[Any], most: int) -> tuple[list[Any], bool]:
+        """Some items, and whether they were the last; few where each takes its time."""
+        if id(iterator) in self.late:
+            raise self.late.pop(id(iterator))
+        items: list[Any] = []
+        until = time.monotonic() + BATCH_SECONDS
+        while len(items) < most and (not items or time.monotonic() < until):
+            try:
+                items.append(next(iterator))
+            except StopIteration:
+                return items, True
+            except BaseException as error:
+                if not items:
+                    raise
+                self.late[id(iterator)] = error
+                break
+        return items, False
 
-    def _do_more(self, number: int) -> list[Any]:
-        return self._do_next(self.objects[number])
+    def _do_operator(self, target: Any, name: str, turned: bool, *other: Any) -> Any:
+        operands = (*other, target) if turned else (target, *other)
+        plain = {"and": "and_", "or": "or_"}.get(name, name)
+        return getattr(operator, plain)(*operands)
 
-    def _do_one(self, iterator: Iterator[Any]) -> Any:
-        return next(iterator)
+    def _do_convert(self, target: Any, kind: str) -> Any:
+        return CONVERSIONS[kind](target)
 
-    def _do_operator(self, name: str, *operands: Any) -> Any:
-        return getattr(operator, name)(*operands)
-
-    def _do_convert(self, kind: str, target: Any) -> Any:
-        known: dict[str, Callable[[Any], Any]] = {
-            "float": float,
-            "int": int,
-            "index": operator.index,
-            "array": np.asarray,
-        }
-        return known[kind](target)
-
-    def _do_isinstance(self, value: Any, kind: Any) -> bool:
+    def _do_isinstance(self, kind: Any, value: Any) -> bool:
         return isinstance(value, kind)
 
+    def _do_issubclass(self, kind: Any, value: Any) -> bool:
+        return issubclass(value, kind)
 
-class _Theirs:
+
+class _Lent:
     """A test's own object, of which nothing can be seen here; it can be handed back."""
 
-    __slots__ = ("_agent", "_id")
+    __slots__ = ("_agent", "_number")
 
     def __init__(self, agent: Agent, number: int) -> None:
-        self._agent, self._id = agent, number
+        self._agent, self._number = agent, number
 
 
-class _Callback(_Theirs):
+class _LentFunction(_Lent):
     """A test's own function."""
 
     __slots__ = ()
 
     def __call__(self, *arguments: Any, **options: Any) -> Any:
-        return self._agent.callback(self._id, arguments, options)
+        return self._agent.call_back(self._number, arguments, options)
 
 
-def _mutable(value: Any) -> bool:
-    if isinstance(value, list | dict | set | bytearray | np.ndarray):
-        return not isinstance(value, list | dict | set) or bool(value)
-    if isinstance(value, tuple):
-        return any(map(_mutable, value))
+def _states(arguments: Any, options: Any) -> dict[Any, Any]:
+    """What can be changed of a call's arguments, by place or name, and how it is now."""
+    places = [*enumerate(arguments), *options.items()]
+    return {place: _state(value) for place, value in places if _can_change(value)}
+
+
+def _changed(before: dict[Any, Any], arguments: Any, options: Any) -> dict[Any, Any]:
+    now = {place: options[place] if type(place) is str else arguments[place] for place in before}
+    return {place: value for place, value in now.items() if _state(value) != before[place]}
+
+
+def _can_change(value: Any) -> bool:
     torch = sys.modules.get("torch")
-    return torch is not None and isinstance(value, torch.Tensor)
+    kinds = (list, dict, set, tuple, deque, bytearray, np.ndarray)
+    return isinstance(value, kinds) or (torch is not None and isinstance(value, torch.Tensor))
 
 
-def _blank(value: Any) -> list[Any]:  # noqa: ARG001
-    return []
-
-
-def _encoded(value: Any) -> bytes | None:
+def _state(value: Any) -> Any:
     try:
-        return wire.dumps(value, _blank)
+        return marshal.dumps(value, 2)  # many times faster, but knows no array
+    except ValueError:
+        pass
+    try:
+        return wire.dumps(value, lambda stays: [id(stays)])
     except wire.WireError:
         return None
 
 
 def serve(channel: socket.socket) -> None:
     """Serve one student's notebook until the channel closes."""
+    os.environ.update(ENVIRONMENT)
+    matplotlib = sys.modules.get("matplotlib")
+    if matplotlib is not None:
+        matplotlib.use(ENVIRONMENT["MPLBACKEND"])
+    served = Agent(channel)
     random.seed(0)
     np.random.seed(0)  # noqa: NPY002
     if "torch" in sys.modules:
         sys.modules["torch"].manual_seed(0)
-    Agent(channel).serve()
+    served.serve()

@@ -1,38 +1,43 @@
 """The trusted side of a student's process: handles on its objects, and nothing but data.
 
 A test uses the student's names as if they were its own. A call sends plain data and gets plain
-data; any other object stays with the student behind a `Remote`. What could decide a test is
-never asked of the student: two handles are equal only if they are the same, and a handle has no
-truth and no order. Every answer is taken for an attacker's.
+data; any other object stays with the student behind a `Remote`. What a test passes that is no
+data is lent: the student's process may call it, or hand it back, during that call, and later only
+when the test uses what the call returned. Every answer is taken for an attacker's.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
 import builtins
+import contextlib
+import itertools
 import socket
+import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
+from weakref import WeakValueDictionary
 
-import numpy as np
 from nbformat import NotebookNode
-from nbformat.v4 import new_output
 
 from nlp_course.grading import wire
+from nlp_course.grading.handles import Facts, Remote, facts
+from nlp_course.grading.outputs import claimed_outputs, cleaned, error_output
+from nlp_course.grading.writeback import write_back
 
-TEXT = 2000  # characters kept of a message
+__all__ = ["CallTimeout", "Names", "Remote", "SessionLost", "Student", "StudentError"]
+
+TEXT = 2000  # bytes kept of a message
 TRACEBACK = 4000
 PRINTED = 20_000
+CALL_SECONDS = 60.0  # for an answer, where no deadline is set
 INTERRUPT_SECONDS = 2.0
+COPY_SECONDS = 20.0
 CALLBACKS = 100_000  # of one call
-OUTPUT_KEYS = 20
-# What a page of feedback can show; a widget, say, would need a kernel.
-SHOWN = frozenset(
-    {f"text/{kind}" for kind in ("plain", "html", "markdown", "latex")}
-    | {f"image/{kind}" for kind in ("png", "jpeg", "gif", "svg+xml")}
-)
+NESTED = 20  # calls of a student's within calls of a test's within …
+PLAIN = (int, float, str, bool, bytes, type(None))
+# Where what a test may pass on by its name is found: np.exp, math.sqrt, float.
+LIBRARIES = ("builtins", "math", "operator", "numpy", "torch", "torch.nn", "torch.nn.functional")
 
 
 class StudentError(Exception):
@@ -47,6 +52,9 @@ class StudentError(Exception):
     traceback_text = ""
     kind = "Exception"
 
+    def __str__(self) -> str:  # a KeyError would show the message's repr
+        return str(self.args[0]) if self.args else ""
+
 
 class CallTimeout(StudentError, TimeoutError):
     """A call that was not answered in time."""
@@ -58,28 +66,32 @@ class SessionLost(Exception):
     """The student's process has ended, or no longer speaks sense."""
 
 
-_CLASSES: dict[type, type[StudentError]] = {}
+_CLASSES: dict[str, type[StudentError]] = {}
 
 
 def _student_error(kinds: Any, message: Any, lines: Any) -> StudentError:
     """An exception that `except ValueError` takes for one, made of built-in classes alone."""
-    base: type = Exception
+    error = None
     for name in kinds if type(kinds) is list else []:
-        known = getattr(builtins, name, None) if type(name) is str else None
-        if isinstance(known, type) and issubclass(known, Exception):
-            base = known
-            break
-    if base not in _CLASSES:
-        try:
-            _CLASSES[base] = type(base.__name__, (StudentError, base), {"kind": base.__name__})
-            _CLASSES[base]("")
-        except TypeError:  # such as UnicodeDecodeError, which takes five arguments
-            _CLASSES[base] = type(
-                base.__name__, (StudentError, ValueError), {"kind": base.__name__}
-            )
-    error = _CLASSES[base](str(message)[:TEXT])
-    error.traceback_text = str(lines)[:TRACEBACK]
+        if type(name) is str and error is None:
+            error = _of_class(name, cleaned(message, TEXT))
+    error = error or StudentError(cleaned(message, TEXT))
+    error.traceback_text = cleaned(lines, TRACEBACK)
     return error
+
+
+def _of_class(name: str, message: str) -> StudentError | None:
+    # The end of an iteration, raised by a function, would end a loop of the test's in silence.
+    name = "RuntimeError" if name in ("StopIteration", "StopAsyncIteration") else name
+    base = getattr(builtins, name, None)
+    if not isinstance(base, type) or not issubclass(base, Exception):
+        return None
+    if name not in _CLASSES:
+        _CLASSES[name] = type(name, (StudentError, base), {"kind": name})
+    try:
+        return _CLASSES[name](message)
+    except TypeError:  # such as UnicodeDecodeError, which takes five arguments
+        return None
 
 
 class Student:
@@ -98,16 +110,22 @@ class Student:
         interrupt: Callable[[], None] | None = None,
     ) -> None:
         self._channel, self._limits, self._interrupt = channel, limits, interrupt
-        self._sequence = 0
-        self._lent: dict[int, Any] = {}
-        self._shared: dict[int, str] = {}
-        self._in_call = False
+        self._sequence = self._depth = 0
+        self._handles: WeakValueDictionary[int, Remote] = WeakValueDictionary()
+        self._numbers = itertools.count(1)
+        self._lent: dict[int, Any] = {}  # what the student's process may use now, by its number
+        self._known: dict[int, tuple[int, Any]] = {}  # numbers of all there was, by its id
+        self._own: dict[int, tuple[str, Any]] = {}  # names by the object's id, and the object
+        self._refused: AssertionError | None = None
+        self._origin: tuple[Student, int] | None = None
+        self._copies = itertools.count(1)
+        self.received = 0
         self.deadline: float | None = None
         self.printed = ""
         self.lost: str | None = None
 
     def run_cell(
-        self, source: str, timeout: float, *, output_limit: int = 1 << 20
+        self, source: str, timeout: float | int, *, output_limit: int = 1 << 20
     ) -> list[NotebookNode]:
         """Run a cell of the student's; its outputs.
 
@@ -116,41 +134,43 @@ class Student:
         SessionLost : the process has ended, or did not stop when its time was over.
         """
         self.deadline = time.monotonic() + timeout
+        stopped = False
         try:
-            outputs = self._ask("run", source, output_limit)
-        except CallTimeout:
-            outputs = self._after_interrupt(timeout)
+            self._say("run", source, output_limit)
+            try:
+                answer = self._answer(self._sequence)
+            except CallTimeout:
+                answer, stopped = self._after_interrupt(timeout), True
         except StudentError as error:  # the agent's own trouble with what the cell did
-            return [_error_output(error.kind, str(error))]
+            return [error_output(error.kind, str(error))]
         finally:
             self.deadline = None
-        return _outputs(outputs, output_limit)
+        outputs, was_cut = answer if type(answer) is tuple and len(answer) == 2 else ([], True)
+        kept = claimed_outputs(outputs, was_cut, output_limit)
+        return _stopped(kept, timeout) if stopped else kept
 
-    def _after_interrupt(self, timeout: float) -> Any:
-        self.lost = None
+    def _after_interrupt(self, timeout: float | int) -> Any:
         if self._interrupt is not None:
+            self.lost = None
             self._interrupt()
             self.deadline = time.monotonic() + INTERRUPT_SECONDS
-            try:
-                return self._answer()
-            except CallTimeout:
-                pass
-            except StudentError as error:
-                return [dict(_error_output(error.kind, str(error)))]
-        self._lose(f"a cell did not stop after {timeout:.0f} seconds")
+            with contextlib.suppress(CallTimeout):
+                return self._answer(self._sequence)
+        self.lost = f"a cell did not stop after {timeout:.0f} seconds"
         raise SessionLost(self.lost)
 
     def snapshot(self) -> Student | None:
         """A copy of the process as it is now; None where it cannot be copied."""
         ours, theirs = socket.socketpair()
-        self.deadline = time.monotonic() + 20
+        number = next(self._copies)
+        self.deadline = time.monotonic() + COPY_SECONDS
         try:
-            self._say("snapshot")
+            self._say("snapshot", number)
             socket.send_fds(self._channel, [b"s"], [theirs.fileno()])
-            possible = self._answer()
-        except (OSError, StudentError) as error:
+            possible = self._answer(self._sequence)
+        except (OSError, StudentError, SessionLost) as error:
             ours.close()
-            self._lose(f"its process could not be copied ({error})")
+            self.lost = self.lost or f"its process could not be copied ({error})"
             raise SessionLost(self.lost) from error
         finally:
             theirs.close()
@@ -159,204 +179,226 @@ class Student:
             ours.close()
             return None
         copy = Student(ours, limits=self._limits)
-        copy._sequence = self._sequence
+        copy._sequence, copy._origin = self._sequence, (self, number)
         return copy
 
     def names(self, own: Mapping[str, Any]) -> Names:
         """Globals for a test: its own names first, then the student's."""
-        plain = (int, float, str, bool, bytes, type(None))
-        self._shared = {
-            id(value): name for name, value in own.items() if not isinstance(value, plain)
+        self._own = {
+            id(value): (name, value) for name, value in own.items() if not isinstance(value, PLAIN)
         }
         return Names(self, own)
 
     def close(self) -> None:
-        """Close the channel; the process ends when it notices."""
+        """End a copy; of the first process, close the channel, which it notices when it waits."""
         self._channel.close()
+        self.lost = self.lost or "it is closed"
+        if self._origin is not None and self._origin[0].lost is None:
+            origin, number = self._origin
+            origin.deadline = time.monotonic() + COPY_SECONDS
+            # What goes wrong is the original's loss, which its next use tells.
+            with contextlib.suppress(StudentError, SessionLost):
+                origin.ask("drop", number)
+            origin.deadline = None
 
-    # speaking
+    def ask(self, op: str, *arguments: Any) -> Any:
+        """Ask for something, and serve the test's own functions until the answer comes.
 
-    def _lose(self, why: str) -> None:
+        Raises
+        ------
+        StudentError : what the student's code raised.
+        CallTimeout : there was no answer in time.
+        SessionLost : there will be none.
+        """
+        if self._depth >= NESTED:
+            raise RuntimeError("the test's and the student's functions call each other too deeply")
+        target = facts(arguments[0]) if arguments and type(arguments[0]) is Remote else None
+        before, self._lent = self._lent, {**self._lent, **((target and target.lent) or {})}
+        known = set(self._lent)
+        self._depth += 1
+        try:
+            self._say(op, *arguments)
+            passed = (arguments[1], arguments[2]) if op == "call" else ((), {})
+            result = self._answer(self._sequence, *passed)
+            new = {key: value for key, value in self._lent.items() if key not in known}
+            _keep_lent(target, op, result, new)
+            return result
+        finally:
+            self._lent = before
+            self._depth -= 1
+            if not self._depth and self._refused is not None:
+                refused, self._refused = self._refused, None
+                raise refused
+
+    def _lose(self, why: str) -> Any:
         self.lost = self.lost or why
+        raise SessionLost(self.lost)
+
+    def _left(self) -> float:
+        if self.deadline is None:
+            return CALL_SECONDS
+        left = self.deadline - time.monotonic()
+        if left <= 0:
+            raise CallTimeout("your code was still running when the time for this was over")
+        return left
 
     def _say(self, op: str, *arguments: Any) -> None:
         if self.lost is not None:
             raise SessionLost(self.lost)
+        left = self._left()
+        message = ("ask", self._sequence + 1, op, *arguments)
+        self._send(wire.dumps(message, self._named, self._limits), left)
         self._sequence += 1
-        message = wire.dumps([self._sequence, op, *arguments], self._named, self._limits)
-        self._channel.settimeout(self._left())
+
+    def _send(self, message: bytes, left: float) -> None:
+        self._channel.settimeout(left)
         try:
             wire.send(self._channel, message)
-        except OSError as error:
+        except TimeoutError as error:
+            self.lost = "it did not listen"
+            raise CallTimeout("your code did not listen in time") from error
+        except OSError:
             self._lose("its process has ended")
-            raise SessionLost(self.lost) from error
+        except BaseException:  # the end of the test's time, in the middle of a message
+            self.lost = "a call was broken off"
+            raise
 
-    def _left(self) -> float | None:
-        if self.deadline is None:
-            return None
-        left = self.deadline - time.monotonic()
-        if left <= 0:
-            raise CallTimeout("the time for this is over")
-        return left
-
-    def _ask(self, op: str, *arguments: Any) -> Any:
-        """Ask, and serve the test's own functions until the answer comes."""
-        if self._in_call:
-            raise RuntimeError("a function that the test passed uses the student's names itself")
-        self._in_call = True
+    def _answer(self, sequence: int, arguments: Any = (), options: Any = None) -> Any:
         try:
-            self._say(op, *arguments)
-            return self._answer(arguments[1:] if op == "call" else ())
-        finally:
-            self._in_call = False
-            self._lent.clear()
+            return self._wait(sequence, arguments, options or {})
+        except (StudentError, SessionLost):
+            raise
+        except BaseException:
+            self.lost = self.lost or "a call was broken off"
+            raise
 
-    def _answer(self, passed: Any = ()) -> Any:
+    def _wait(self, sequence: int, arguments: Any, options: Any) -> Any:
         for _ in range(CALLBACKS):
-            message = self._message()
-            sequence, said, status, *rest = message
-            if sequence != self._sequence:
+            number, said, status, *rest = self._message()
+            if number != sequence:
                 continue  # said out of turn
-            self._print(said)
+            if type(said) is str:
+                self.printed = (self.printed + cleaned(said, PRINTED))[:PRINTED]
             if status == "callback":
                 self._call_back(*rest)
                 continue
-            changed = rest.pop()
-            if changed is not None:
-                _write_back(passed, changed)
+            write_back(arguments, options, rest.pop())
             if status == "ok":
                 return rest[0]
             raise _student_error(*rest)
-        self._lose("it called the test's functions without end")
-        raise SessionLost(self.lost)
+        return self._lose("it called the test's functions without end")
 
-    def _message(self) -> list[Any]:
+    def _message(self) -> tuple[Any, ...]:
         try:
-            raw = wire.receive(self._channel, self._left(), 2 * self._limits.bytes)
+            raw = wire.receive(self._channel, self._left(), self._limits.bytes)
+            self.received = len(raw)
             message = wire.loads(raw, self._found, self._limits)
+        except CallTimeout:
+            self.lost = self.lost or "a call was not answered in time"
+            raise
         except TimeoutError as error:
-            self._lose("a call was not answered in time")
-            if isinstance(error, CallTimeout):
-                raise
+            self.lost = self.lost or "a call was not answered in time"
             raise CallTimeout(
                 "your code was still running when the time for this was over"
             ) from error
-        except (EOFError, OSError) as error:
+        except (EOFError, OSError):
             self._lose("its process has ended")
-            raise SessionLost(self.lost) from error
         except wire.WireError as error:
             self._lose(f"what it returned {error}")
-            raise SessionLost(self.lost) from error
-        shape = {"ok": 5, "error": 7, "callback": 6}
-        if (
-            type(message) is not tuple
-            or len(message) < 3
-            or type(message[2]) is not str
-            or len(message) != shape.get(message[2])
-        ):
-            self._lose("it answered what is no answer")
-            raise SessionLost(self.lost)
-        return list(message)
+        match message:
+            case (int(), _, "ok", _, _) | (int(), _, "error", _, _, _, _):
+                return message
+            case (int(), _, "callback", int(), tuple(), dict()):
+                return message
+        return self._lose("it answered what is no answer")
 
-    def _print(self, said: Any) -> None:
-        if type(said) is str:
-            self.printed = (self.printed + said)[:PRINTED]
-
-    def _call_back(self, key: Any, arguments: Any, options: Any) -> None:
-        function = self._lent.get(key) if type(key) is int else None
+    def _call_back(self, key: int, arguments: tuple[Any, ...], options: dict[str, Any]) -> None:
+        reply: tuple[Any, ...]
         try:
-            if not callable(function):
+            if not callable(self._lent.get(key)):
                 raise RuntimeError("this function was lent for one call, which is over")
-            if type(arguments) is not tuple or type(options) is not dict:
-                raise TypeError("arguments are malformed")
-            self._in_call = False
-            reply = ["ok", function(*arguments, **options)]
+            reply = ("ok", self._lent[key](*arguments, **options))
+        except (SessionLost, CallTimeout):
+            raise
         except Exception as error:
-            kinds = [
-                kind.__name__ for kind in type(error).__mro__ if hasattr(builtins, kind.__name__)
-            ]
-            reply = ["error", kinds[0], str(error)[:TEXT]]
-        finally:
-            self._in_call = True
+            reply = ("error", *self._told(error))
         try:
-            data = wire.dumps(reply, self._named, self._limits)
-        except wire.WireError as error:
-            data = wire.dumps(["error", "TypeError", str(error)])
-        wire.send(self._channel, data)
+            message = wire.dumps(reply, self._named, self._limits)
+        except (wire.WireError, TypeError) as error:
+            message = wire.dumps(("error", "TypeError", f"the test's function's answer {error}"))
+        self._send(message, self._left())
+
+    def _told(self, error: Exception) -> tuple[str, str]:
+        """What the student's process learns of an exception of the test's function."""
+        if isinstance(error, AssertionError) and not isinstance(error, StudentError):
+            # It fails the test even where the student's code goes on, and what it says stays here.
+            self._refused = self._refused or error
+            return "AssertionError", "the test's function refused this"
+        names = [kind.__name__ for kind in type(error).__mro__]
+        return next(name for name in names if hasattr(builtins, name)), cleaned(str(error), TEXT)
 
     def _named(self, value: Any) -> list[Any]:
         """How an object that stays here is called over there."""
         if type(value) is Remote:
-            if object.__getattribute__(value, "_student")._channel is not self._channel:
-                raise wire.WireError("belongs to another process of the student's")
-            return ["ours", object.__getattribute__(value, "_id")]
-        if id(value) in self._shared:
-            return ["name", self._shared[id(value)]]
-        key = id(value)
-        self._lent[key] = value
-        return ["callback" if callable(value) else "theirs", key]
+            known = facts(value)
+            if known.student is not self:
+                raise TypeError(f"{value!r} is of another test, or of another student")
+            if known.ahead:
+                raise TypeError("a student's iterator that a test has begun cannot be passed on")
+            return ["ours", known.number]
+        name, _ = self._own.get(id(value), ("", None))
+        library = "" if name else _library(value)
+        if library:
+            return ["library", library, value.__name__]
+        if id(value) not in self._known:
+            self._known[id(value)] = next(self._numbers), value
+        key, self._lent[key] = self._known[id(value)]
+        return ["lent", key, callable(value), name]
 
     def _found(self, name: list[Any]) -> Any:
-        if len(name) == 2 and name[0] == "theirs":
-            return self._lent[name[1]]
-        kind, number, shown, is_callable, kinds = name
-        if kind != "ours" or type(number) is not int or type(shown) is not str:
-            raise wire.WireError("is malformed")
-        return Remote(self, number, shown[:100], is_callable is True, _classes(kinds))
+        """What is meant by the name of an object, theirs or one of ours handed back."""
+        match name:
+            case ["lent", int(key)]:
+                return self._lent[key]
+            case ["ours", int(number), str(shown), list(kinds), bool(iterates)]:
+                if number not in self._handles:
+                    named = tuple(kind for kind in kinds[:40] if type(kind) is str)
+                    remote = Remote(Facts(self, number, cleaned(shown, 100), named, iterates))
+                    self._handles[number] = remote
+                    return remote
+                return self._handles[number]
+        raise wire.WireError("is malformed")
 
 
-def _classes(kinds: Any) -> tuple[str, ...]:
-    return tuple(k for k in kinds if type(k) is str)[:40] if type(kinds) is list else ()
+def _stopped(outputs: list[NotebookNode], timeout: float | int) -> list[NotebookNode]:
+    """Outputs of a cell that was interrupted, which say why."""
+    why = f"the cell was stopped after {timeout:.3g} seconds"
+    for output in reversed(outputs):
+        if output.output_type == "error" and output.ename == "KeyboardInterrupt":
+            output.evalue = why
+            output.traceback = [*output.traceback[:-1], f"KeyboardInterrupt: {why}"]
+            return outputs
+    return [*outputs, error_output("KeyboardInterrupt", why)]
 
 
-def _write_back(passed: Any, changed: Any) -> None:
-    """Put into a test's own objects what the student's code did to its copies of them."""
-    if isinstance(passed, np.ndarray):
-        same = isinstance(changed, np.ndarray) and changed.shape == passed.shape
-        if same and passed.flags.writeable and changed.dtype == passed.dtype:
-            passed[...] = changed
-    elif isinstance(passed, tuple) and isinstance(changed, tuple | list):
-        for one, other in zip(passed, changed, strict=False):
-            _write_back(one, other)
-    elif isinstance(passed, list) and isinstance(changed, list):
-        passed[:] = [_merged(passed, index, new) for index, new in enumerate(changed)]
-    elif isinstance(passed, dict) and isinstance(changed, dict):
-        merged = {key: _merged(passed, key, new) for key, new in changed.items()}
-        passed.clear()
-        passed.update(merged)
-    elif isinstance(passed, set) and isinstance(changed, set):
-        passed.clear()
-        passed.update(changed)
-    elif isinstance(passed, bytearray) and isinstance(changed, bytearray):
-        passed[:] = changed
-    elif _same_tensors(passed, changed):
-        passed.detach().copy_(changed.detach())
+def _keep_lent(target: Facts | None, op: str, result: Any, new: dict[int, Any]) -> None:
+    """Let what was lent in a call stay so for what the call returned, and for what it is of."""
+    family = None if target is None else target.lent
+    if op in ("call", "set", "setitem") and family is not None:
+        family.update(new)
+    if type(result) is Remote and facts(result).lent is None and op != "get":
+        facts(result).lent = new if family is None and op == "call" else family
 
 
-def _same_tensors(one: Any, other: Any) -> bool:
-    """Whether one tensor's numbers fit into the other."""
-    return (
-        type(one).__module__ == "torch"
-        and type(one) is type(other)
-        and one.shape == other.shape
-        and one.dtype == other.dtype
-    )
-
-
-def _merged(passed: Any, key: Any, new: Any) -> Any:
-    """The old object with the new content where it is a container, else the new one."""
-    try:
-        old = passed[key]
-    except (KeyError, IndexError):
-        return new
-    if type(old) is not type(new) or isinstance(old, Remote):
-        return old if isinstance(new, Remote) else new
-    if isinstance(old, list | dict | set | bytearray | np.ndarray | tuple):
-        _write_back(old, new)
-        if isinstance(old, np.ndarray) and old.shape != new.shape:
-            return new
-        return new if isinstance(old, tuple) and old != new else old
-    return new
+def _library(value: Any) -> str:
+    """The library in which the student's process finds the same object by its name."""
+    name = getattr(value, "__name__", None)
+    if not callable(value) or type(name) is not str:
+        return ""
+    for library in LIBRARIES:
+        if library in sys.modules and vars(sys.modules[library]).get(name) is value:
+            return library
+    return ""
 
 
 class Names(dict[str, Any]):
@@ -372,217 +414,6 @@ class Names(dict[str, Any]):
         if hasattr(builtins, name):
             raise KeyError(name)
         try:
-            return self._student._ask("get", name)
+            return self._student.ask("get", name)
         except KeyError:
             raise NameError(f"name {name!r} is not defined in the notebook") from None
-
-
-def _allowed(kinds: tuple[str, ...]) -> type | None:
-    """The class that an object claims, of a few that a test may ask for."""
-    import sys
-    import types
-
-    known: dict[str, Any] = {
-        "builtins.function": types.FunctionType,
-        "builtins.method": types.MethodType,
-        "builtins.generator": types.GeneratorType,
-        "builtins.type": type,
-    }
-    torch = sys.modules.get("torch")
-    if torch is not None:
-        known["torch.nn.modules.module.Module"] = torch.nn.Module
-        known["torch.optim.optimizer.Optimizer"] = torch.optim.Optimizer
-    return next((known[kind] for kind in kinds if kind in known), None)
-
-
-class Remote:
-    """A handle on an object that stays in the student's process."""
-
-    __slots__ = ("_callable", "_id", "_kinds", "_shown", "_student")
-    __hash__ = object.__hash__
-
-    def __init__(
-        self, student: Student, number: int, shown: str, is_callable: bool, kinds: tuple[str, ...]
-    ) -> None:
-        for name, value in (
-            ("_student", student),
-            ("_id", number),
-            ("_shown", shown),
-            ("_callable", is_callable),
-            ("_kinds", kinds),
-        ):
-            object.__setattr__(self, name, value)
-
-    @property  # type: ignore[misc]
-    def __class__(self) -> type:
-        return _allowed(self._kinds) or Remote
-
-    def __repr__(self) -> str:
-        return f"<the student's {self._shown}>"
-
-    def __call__(self, *arguments: Any, **options: Any) -> Any:
-        return self._student._ask("call", self, arguments, options)
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") and name not in ("__name__", "__doc__", "__qualname__"):
-            raise AttributeError(f"{name} of a student's object cannot be asked for in a test")
-        return self._student._ask("attr", self, name)
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        self._student._ask("set", self, name, value)
-
-    def __getitem__(self, key: Any) -> Any:
-        return self._student._ask("item", self, key)
-
-    def __setitem__(self, key: Any, value: Any) -> None:
-        self._student._ask("setitem", self, key, value)
-
-    def __delitem__(self, key: Any) -> None:
-        self._student._ask("delitem", self, key)
-
-    def __len__(self) -> int:
-        length = self._student._ask("len", self)
-        if type(length) is not int or length < 0:
-            raise TypeError(f"the length of a student's {self._shown} is not a number")
-        return length
-
-    def __iter__(self) -> Iterator[Any]:
-        number, batch = self._student._ask("iter", self)
-        while True:
-            items, all_of_them = batch
-            if type(items) is not list:
-                raise TypeError(f"a student's {self._shown} cannot be iterated")
-            yield from items
-            if all_of_them is True:
-                return
-            batch = self._student._ask("more", number)
-
-    def __next__(self) -> Any:
-        return self._student._ask("one", self)
-
-    def __bool__(self) -> bool:
-        raise TypeError(
-            f"a test takes the truth of a student's {self._shown}; it must compare plain data"
-        )
-
-    def _no_order(self, other: object) -> bool:  # noqa: ARG002
-        raise TypeError(f"a test compares a student's {self._shown}; it must compare plain data")
-
-    __lt__ = __le__ = __gt__ = __ge__ = _no_order
-
-    def __float__(self) -> float:
-        return _exactly(float, self._student._ask("convert", "float", self))
-
-    def __int__(self) -> int:
-        return _exactly(int, self._student._ask("convert", "int", self))
-
-    def __index__(self) -> int:
-        return _exactly(int, self._student._ask("convert", "index", self))
-
-    def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
-        array = _exactly(np.ndarray, self._student._ask("convert", "array", self))
-        return array if dtype is None else array.astype(dtype)
-
-    def __enter__(self) -> Any:
-        raise TypeError("a student's object cannot be used in `with` by a test")
-
-    def __exit__(self, *_: Any) -> None:
-        raise TypeError("a student's object cannot be used in `with` by a test")
-
-    def __instancecheck__(self, value: object) -> bool:
-        return self._student._ask("isinstance", value, self) is True
-
-
-def _exactly(kind: type, value: Any) -> Any:
-    if type(value) is not kind:
-        raise TypeError(f"a student's object should have given a {kind.__name__}")
-    return value
-
-
-def _operators() -> None:
-    for name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul"):
-        setattr(Remote, f"__{name}__", _binary(name))
-        setattr(Remote, f"__r{name}__", _reversed(name))
-    for name in ("neg", "pos", "abs", "invert"):
-        setattr(Remote, f"__{name}__", _unary(name))
-
-
-def _binary(name: str) -> Callable[[Remote, Any], Any]:
-    return lambda self, other: _handle(self._student._ask("operator", name, self, other))
-
-
-def _reversed(name: str) -> Callable[[Remote, Any], Any]:
-    return lambda self, other: _handle(self._student._ask("operator", name, other, self))
-
-
-def _unary(name: str) -> Callable[[Remote], Any]:
-    return lambda self: _handle(self._student._ask("operator", name, self))
-
-
-def _handle(value: Any) -> Remote:
-    """Data from an object's own arithmetic would let it choose what a test compares."""
-    if type(value) is not Remote:
-        raise TypeError(
-            "arithmetic with a student's object gave plain data; a test must ask for the data, "
-            "with float(...) or np.asarray(...), and reckon with that"
-        )
-    return value
-
-
-_operators()
-
-
-def _error_output(kind: str, message: str) -> NotebookNode:
-    said = f"{kind}: {message}"
-    return new_output("error", ename=kind, evalue=message, traceback=[said])
-
-
-def _outputs(claimed: Any, limit: int) -> list[NotebookNode]:
-    """Outputs as a notebook may hold them; what is none is left out."""
-    kept, left = [], 2 * limit
-    for output in claimed if type(claimed) is list else []:
-        made = _output(output, left) if type(output) is dict else None
-        if made is not None:
-            left -= sum(len(str(value)) for value in made.values())
-            kept.append(made)
-        if left <= 0 or len(kept) > 1001:
-            break
-    return kept
-
-
-def _output(output: dict[Any, Any], left: int) -> NotebookNode | None:
-    kind = output.get("output_type")
-    text = {key: value[:left] for key, value in output.items() if type(value) is str}
-    if kind == "stream":
-        name = "stderr" if text.get("name") == "stderr" else "stdout"
-        return new_output("stream", name=name, text=text.get("text", ""))
-    if kind == "error":
-        lines = output.get("traceback")
-        shown = (
-            [line[:TEXT] for line in lines if type(line) is str][:100]
-            if type(lines) is list
-            else []
-        )
-        message = text.get("evalue", "")[:TEXT]
-        return new_output(
-            "error", ename=text.get("ename", "")[:200], evalue=message, traceback=shown
-        )
-    if kind not in ("display_data", "execute_result") or type(output.get("data")) is not dict:
-        return None
-    data = {
-        mime: value[:left]
-        for mime, value in list(output["data"].items())[:OUTPUT_KEYS]
-        if mime in SHOWN and type(value) is str and _is_whole(mime, value)
-    }
-    # In nbgrader a result is a mark; only a test gives one.
-    return new_output("display_data", data=data) if data else None
-
-
-def _is_whole(mime: str, value: str) -> bool:
-    if not mime.startswith("image/") or mime == "image/svg+xml":
-        return True
-    try:
-        base64.b64decode(value.replace("\n", ""), validate=True)
-    except (ValueError, binascii.Error):
-        return False
-    return True

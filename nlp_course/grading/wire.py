@@ -2,19 +2,23 @@
 
 What crosses from a student's process to the tests is rebuilt here as exact built-in, NumPy and
 torch types: no class of a student's, and with it no `__eq__`, no `__reduce__`, ever exists on the
-trusted side. The structure is JSON; arrays follow it as raw bytes. Nothing is unpickled.
+trusted side. The structure is JSON; arrays and long strings follow it as raw bytes. Nothing is
+unpickled.
 """
 
 from __future__ import annotations
 
 import json
+import math
+import re
 import socket
 import struct
 import sys
 import time
 from collections import Counter, OrderedDict, defaultdict, deque, namedtuple
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from keyword import iskeyword
 from typing import Any
 
 import numpy as np
@@ -38,8 +42,18 @@ DEFAULT = Limits()
 Other = Callable[[Any], list[Any]]
 Resolve = Callable[[list[Any]], Any]
 KINDS = "biufcSU"
-TAGS: dict[type, str] = {list: "l", tuple: "t", set: "S", frozenset: "F", deque: "l"}
-ITERABLES = {"l": list, "t": tuple, "S": set, "F": frozenset}
+DTYPE = re.compile(rf"[<>|=]?[{KINDS}]\d{{1,9}}", re.ASCII)
+ITERABLES: dict[Any, str] = {list: "l", tuple: "t", set: "S", frozenset: "F", deque: "l"}
+MAPPINGS: dict[Any, str] = {dict: "d", defaultdict: "d", Counter: "C", OrderedDict: "O"}
+# What can be changed: where it comes twice it is one object there, too.
+SHARED = {"l", "d", "S", "C", "O", "B", "n", "o", "T"}
+TORCH = re.compile(
+    r"bool|u?int(8|16|32|64)|b?float16|float(32|64)|float8_\w+|complex(32|64|128)", re.ASCII
+)
+LONG = 256  # characters from which a string travels beside the JSON
+NODES = 5  # JSON values that one item may take, on average
+ROWS, FIELDS = 100, 250  # namedtuple classes in a value, fields in a class
+BUILD_SECONDS = 2.0  # for a dict or a set; only keys made to collide take so long
 
 
 def dumps(value: Any, other: Other | None = None, limits: Limits = DEFAULT) -> bytes:
@@ -51,146 +65,204 @@ def dumps(value: Any, other: Other | None = None, limits: Limits = DEFAULT) -> b
     """
     encoder = _Encoder(other, limits)
     try:
-        body = json.dumps(encoder.encode(value, 0), separators=(",", ":")).encode()
+        body = json.dumps(encoder.encode(value), separators=(",", ":")).encode()
     except RecursionError as error:
         raise WireError("is nested too deeply") from error
-    except ValueError as error:  # whole numbers of thousands of digits
-        raise WireError(str(error)) from error
+    _check_nodes(body, limits)
     data = b"".join([struct.pack(">I", len(body)), body, *encoder.buffers])
     if len(data) > limits.bytes:
-        raise WireError(f"has {len(data) >> 20} MB, the limit is {limits.bytes >> 20} MB")
+        raise WireError(_megabytes(len(data), limits.bytes))
     return data
+
+
+def _megabytes(size: int, limit: int) -> str:
+    if limit < 1 << 20:
+        return f"has {size:,} bytes, the limit is {limit:,}"
+    return f"has {size >> 20} MB, the limit is {limit >> 20} MB"
+
+
+def _check_nodes(body: bytes, limits: Limits) -> None:
+    """Bound what parsing makes: two bytes of JSON can become sixty of memory."""
+    if body.count(b",") + body.count(b"[") > NODES * limits.items + 1000:
+        raise WireError(f"has more than {limits.items:,} items")
 
 
 class _Encoder:
     def __init__(self, other: Other | None, limits: Limits) -> None:
         self.other, self.limits = other, limits
         self.buffers: list[bytes] = []
-        self.bytes = self.items = self.end = 0
+        self.end = self.bytes = self.items = self.depth = 0
+        self.rows: dict[type, tuple[str, list[str]]] = {}  # namedtuples' names and fields
+        self.seen: dict[int, int] = {}  # numbers of what is shared, by its id
+        self.sizes: list[tuple[int, int]] = []  # its items and bytes
 
-    def encode(self, value: Any, depth: int) -> Any:
-        if value is None or value is True or value is False:
-            return value
+    def encode(self, value: Any) -> Any:
         kind = type(value)
-        if kind is float:
+        if value is None or kind is bool or kind is float:
             return value
         if kind is int:
-            if value.bit_length() > 3.3 * self.limits.digits:
+            # A decimal digit is 3.32 bits; what has fewer bits than this has fewer digits.
+            if value.bit_length() > 3.32 * self.limits.digits:
                 raise WireError(f"holds a whole number of over {self.limits.digits} digits")
             return value
         if kind is str:
-            self._count_bytes(len(value))
-            return value
-        if depth > self.limits.depth:
+            if len(value) < LONG:
+                self._count(len(value))
+                return value
+            return ["s", *self._buffer(value.encode("utf-8", "surrogatepass"))]
+        if self.depth > self.limits.depth:
             raise WireError(f"is nested more than {self.limits.depth} deep, or in itself")
-        if kind in TAGS:
-            return [TAGS[kind], self._all(value, depth)]
-        if kind in (dict, Counter, OrderedDict, defaultdict):
-            tag = {Counter: "C", OrderedDict: "O"}.get(kind, "d")
-            return [tag, self._all(value.keys(), depth), self._all(value.values(), depth)]
+        number = self.seen.get(id(value))
+        if number is not None:
+            self._again(*self.sizes[number])
+            return ["=", number]
+        before = self.items, self.bytes
+        encoded = self._structure(value, kind)
+        if (
+            type(encoded) is list and encoded[0] in SHARED
+        ):  # numbered when whole, as the other side does
+            self.seen[id(value)] = len(self.seen)
+            self.sizes.append((self.items - before[0], self.bytes - before[1]))
+        return encoded
+
+    def _again(self, items: int, size: int) -> None:
+        self.items += items
+        if self.items > self.limits.items:
+            raise WireError(f"has more than {self.limits.items:,} items")
+        self._count(size)
+
+    def _structure(self, value: Any, kind: type) -> Any:
+        if kind in ITERABLES:
+            return [ITERABLES[kind], self._all(value)]
+        if kind in MAPPINGS:
+            return self._mapping(MAPPINGS[kind], value)
         if kind is complex:
             return ["c", value.real, value.imag]
         if kind in (bytes, bytearray):
             return ["b" if kind is bytes else "B", *self._buffer(bytes(value))]
         if kind is range:
-            return ["r", value.start, value.stop, value.step]
+            return ["r", *self._all((value.start, value.stop, value.step))]
         if kind is slice:
-            return ["z", self._all((value.start, value.stop, value.step), depth)]
+            return ["z", self._all((value.start, value.stop, value.step))]
         if value is Ellipsis:
             return ["e"]
-        if isinstance(value, np.ndarray | np.generic):
-            return self._array(value, depth)
+        # Its type is asked: what an object says of its class is its own matter.
+        if issubclass(kind, np.ndarray | np.generic):
+            return self._array(value)
+        if issubclass(kind, np.dtype) and value.kind in KINDS:
+            return ["P", value.str]
         torch = sys.modules.get("torch")
-        if torch is not None and kind.__module__.partition(".")[0] == "torch":
-            encoded = self._torch(value, torch)
+        if torch is not None:
+            encoded = self._torch(value, kind, torch)
             if encoded is not None:
                 return encoded
-        return self._subclass(value, depth)
+        return self._subclass(value, kind)
 
-    def _subclass(self, value: Any, depth: int) -> Any:
-        """A class of someone's own over a built-in one crosses as the built-in."""
-        if isinstance(value, tuple):
-            fields = getattr(type(value), "_fields", None)
-            items = self._all(tuple.__iter__(value), depth)
-            if isinstance(fields, tuple) and all(type(name) is str for name in fields):
-                return ["N", type(value).__name__, list(fields), items]
-            return ["t", items]
-        if isinstance(value, str):
-            return self.encode(str.__str__(value)[:], depth)
-        if isinstance(value, int):
-            return self.encode(int.__add__(value, 0), depth)
-        if isinstance(value, float):
-            return self.encode(float.__add__(value, 0.0), depth)
-        if isinstance(value, list):
-            return ["l", self._all(list.__iter__(value), depth)]
-        if isinstance(value, set):
-            return ["S", self._all(set.__iter__(value), depth)]
-        if isinstance(value, frozenset):
-            return ["F", self._all(frozenset.__iter__(value), depth)]
-        if isinstance(value, dict):
-            pairs = list(dict.items(value))
-            return [
-                "d",
-                self._all((k for k, _ in pairs), depth),
-                self._all((v for _, v in pairs), depth),
-            ]
-        return self._other(value)
-
-    def _other(self, value: Any) -> Any:
+    def _subclass(self, value: Any, kind: type) -> Any:
+        """Someone's own class over a built-in one crosses as the built-in, by its own methods."""
+        if issubclass(kind, tuple):
+            items = self._all(tuple.__iter__(value))
+            if kind not in self.rows:
+                fields: Any = getattr(kind, "_fields", None)
+                name = kind.__name__
+                self.rows[kind] = (name, list(fields)) if _is_row(name, fields) else ("", [])
+            name, fields = self.rows[kind]
+            return (
+                ["N", name, fields, items] if name and len(fields) == len(items) else ["t", items]
+            )
+        if issubclass(kind, str):
+            return self.encode(str.__str__(value))
+        if issubclass(kind, int):
+            return self.encode(int.__pos__(value))
+        if issubclass(kind, float):
+            return self.encode(float.__pos__(value))
+        base: Any
+        for base in (list, set, frozenset, deque):
+            if issubclass(kind, base):
+                return [ITERABLES[base], self._all(base.__iter__(value))]
+        for base in (Counter, OrderedDict, dict):
+            if issubclass(kind, base):
+                return self._mapping(MAPPINGS[base], value)
         if self.other is None:
-            raise WireError(f"holds a {type(value).__name__}, which is no plain data")
+            raise WireError(f"holds a {kind.__name__}, which is no plain data")
         return ["h", *self.other(value)]
 
-    def _all(self, values: Any, depth: int) -> list[Any]:
+    def _mapping(self, tag: str, value: Any) -> Any:
+        pairs = list(dict.items(value))
+        keys, values = [key for key, _ in pairs], [item for _, item in pairs]
+        return [tag, self._all(keys), self._all(values)]
+
+    def _all(self, values: Iterable[Any]) -> list[Any]:
         encoded = []
+        self.depth += 1
         for value in values:
             self.items += 1
             if self.items > self.limits.items:
                 raise WireError(f"has more than {self.limits.items:,} items")
-            encoded.append(self.encode(value, depth + 1))
+            simple = value is None or type(value) is float or type(value) is bool
+            encoded.append(value if simple else self.encode(value))
+        self.depth -= 1
         return encoded
 
-    def _count_bytes(self, number: int) -> None:
+    def _count(self, number: int) -> None:
         self.bytes += number
         if self.bytes > self.limits.bytes:
-            raise WireError(f"has more than {self.limits.bytes >> 20} MB")
+            raise WireError(_megabytes(self.bytes, self.limits.bytes))
 
     def _buffer(self, data: bytes) -> list[int]:
-        self._count_bytes(len(data))
+        self._count(len(data))
         self.buffers.append(data)
-        place, self.end = self.end, self.end + len(data)
-        return [place, len(data)]
+        self.end += len(data)
+        return [self.end - len(data), len(data)]
 
-    def _array(self, value: Any, depth: int) -> Any:
+    def _fits(self, size: int) -> None:
+        """Refuse before a copy is made: a broadcast array is larger than its memory."""
+        if self.bytes + size > self.limits.bytes:
+            raise WireError(_megabytes(self.bytes + size, self.limits.bytes))
+
+    def _array(self, value: Any) -> Any:
         array = np.asarray(value)
         if array.dtype.kind == "O":
-            return ["o", list(array.shape), self._all(array.ravel().tolist(), depth)]
-        if array.dtype.kind not in KINDS or (array.dtype.itemsize == 0 and array.size):
+            if array.size > self.limits.items:
+                raise WireError(f"has more than {self.limits.items:,} items")
+            return ["o", list(array.shape), self._all(array.ravel().tolist())]
+        if array.dtype.kind not in KINDS or not array.dtype.itemsize:
             raise WireError(f"holds an array of {array.dtype}, which is no plain data")
+        self._fits(array.nbytes)
         tag = "g" if isinstance(value, np.generic) else "n"
-        self._count_bytes(array.nbytes)
-        self.bytes -= array.nbytes
-        data = np.ascontiguousarray(array).tobytes()
-        return [tag, array.dtype.str, list(array.shape), *self._buffer(data)]
+        return [tag, array.dtype.str, list(array.shape), *self._buffer(array.tobytes())]
 
-    def _torch(self, value: Any, torch: Any) -> Any:
-        if isinstance(value, torch.Tensor):
-            if value.layout is not torch.strided or value.is_quantized:
-                raise WireError(f"holds a tensor of layout {value.layout}; make it dense")
-            dense = value.detach().to("cpu").contiguous()
-            keeps = bool(value.requires_grad and value.is_leaf)
-            self._count_bytes(dense.numel() * dense.element_size())
-            self.bytes -= dense.numel() * dense.element_size()
+    def _torch(self, value: Any, kind: type, torch: Any) -> Any:
+        if issubclass(kind, torch.Tensor):
+            name = str(value.dtype).removeprefix("torch.")
+            if value.layout is not torch.strided or not TORCH.fullmatch(name):
+                raise WireError(f"holds a tensor of {name}, {value.layout}; make it dense")
+            self._fits(value.numel() * value.element_size())
+            whole = value.detach().to("cpu").resolve_conj().resolve_neg()
+            # A tensor of one number may be called contiguous and have any stride.
+            dense = whole.clone(memory_format=torch.contiguous_format)
             raw = dense.reshape(-1).view(torch.uint8).numpy().tobytes() if dense.numel() else b""
-            shape = list(dense.shape)
-            return ["T", str(dense.dtype).removeprefix("torch."), shape, keeps, *self._buffer(raw)]
-        if isinstance(value, torch.dtype):
+            leaf = bool(value.requires_grad and value.is_leaf)
+            return ["T", name, list(dense.shape), leaf, *self._buffer(raw)]
+        if kind is torch.dtype:
             return ["D", str(value).removeprefix("torch.")]
-        if isinstance(value, torch.Size):
+        if kind is torch.Size:
             return ["Z", list(value)]
-        if isinstance(value, torch.device):
-            return ["V", str(value)]
+        if kind is torch.device:
+            return ["V", value.type, value.index]
         return None
+
+
+def _is_row(name: Any, fields: Any) -> bool:
+    """Whether `namedtuple` makes a class of these: it compiles code from the names."""
+    return (
+        type(fields) is tuple
+        and len(fields) <= FIELDS
+        and all(type(one) is str and len(one) < 100 for one in (name, *fields))
+        and all(one.isidentifier() and not iskeyword(one) for one in (name, *fields))
+        and not any(field.startswith("_") for field in fields)
+        and len(set(fields)) == len(fields)
+    )
 
 
 def loads(data: bytes, other: Resolve | None = None, limits: Limits = DEFAULT) -> Any:
@@ -201,19 +273,23 @@ def loads(data: bytes, other: Resolve | None = None, limits: Limits = DEFAULT) -
     WireError : these bytes are not what `dumps` writes, or exceed the limits.
     """
     if len(data) > limits.bytes:
-        raise WireError(f"has {len(data) >> 20} MB, the limit is {limits.bytes >> 20} MB")
+        raise WireError(_megabytes(len(data), limits.bytes))
     try:
         (length,) = struct.unpack_from(">I", data)
-        if 4 + length > len(data):
+        body = data[4 : 4 + length]
+        if len(body) != length:
             raise WireError("is cut short")
-        body = json.loads(data[4 : 4 + length], parse_int=_digits(limits))
-        return _Decoder(other, limits, memoryview(data)[4 + length :]).decode(body, 0)
+        _check_nodes(body, limits)
+        # Python itself refuses thousands of digits, and faster than we can, unless told not to.
+        parse_int = None if 0 < sys.get_int_max_str_digits() <= 10_000 else _digits(limits)
+        parsed = json.loads(body, parse_int=parse_int, object_pairs_hook=_no_object)
+        return _Decoder(other, limits, memoryview(data)[4 + length :]).decode(parsed)
     except WireError:
         raise
     # Whatever a stranger's bytes make of us is one thing: not a value.
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
+    except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError) as error:
         raise WireError(f"is malformed ({type(error).__name__})") from error
-    except (RecursionError, MemoryError, OverflowError, struct.error, RuntimeError) as error:
+    except (RuntimeError, MemoryError, struct.error) as error:
         raise WireError(f"is malformed ({type(error).__name__})") from error
 
 
@@ -226,146 +302,218 @@ def _digits(limits: Limits) -> Callable[[str], int]:
     return parse
 
 
+def _no_object(pairs: list[Any]) -> None:  # noqa: ARG001
+    raise WireError("is malformed")
+
+
 class _Decoder:
     def __init__(self, other: Resolve | None, limits: Limits, buffer: memoryview) -> None:
         self.other, self.limits, self.buffer = other, limits, buffer
-        self.items = self.bytes = 0
+        self.items = self.bytes = self.depth = 0
+        self.rows: dict[Any, Any] = {}
+        self.made: list[Any] = []  # what is shared
+        self.sizes: list[tuple[int, int]] = []
 
-    def decode(self, body: Any, depth: int) -> Any:
-        if body is None or type(body) in (bool, int, float, str):
+    def decode(self, body: Any) -> Any:
+        kind = type(body)
+        if kind is int and body.bit_length() > 3.33 * self.limits.digits:
+            raise WireError(f"holds a whole number of over {self.limits.digits} digits")
+        if body is None or kind in (bool, int, float, str):
             return body
-        if depth > self.limits.depth + 2:
-            raise WireError(f"is nested more than {self.limits.depth} deep")
-        if type(body) is not list or not body or type(body[0]) is not str:
-            raise WireError("is malformed")
-        tag, *rest = body
-        if tag in ITERABLES:
-            (items,) = rest
-            return ITERABLES[tag](self._all(items, depth))
-        if tag in ("d", "C", "O"):
-            keys, values = (self._all(part, depth) for part in rest)
-            if len(keys) != len(values):
-                raise WireError("is malformed")
-            made = {"d": dict, "C": dict, "O": OrderedDict}[tag](zip(keys, values, strict=True))
-            return Counter(made) if tag == "C" else made
-        if tag == "N":
-            name, fields, items = rest
-            values = self._all(items, depth)
-            if len(values) != len(fields) or not all(type(field) is str for field in fields):
-                raise WireError("is malformed")
-            return namedtuple(_identifier(name), fields)(*values)
-        if tag == "c":
-            real, imaginary = map(float, rest)
-            return complex(real, imaginary)
-        if tag in ("b", "B"):
-            raw = self._raw(*rest)
-            return bytes(raw) if tag == "b" else bytearray(raw)
-        if tag == "r":
-            return range(*(self._whole(part) for part in rest))
-        if tag == "z":
-            return slice(*self._all(rest[0], depth))
-        if tag == "e":
-            return Ellipsis
-        if tag in ("n", "g"):
-            array = self._array(*rest)
-            return array[()] if tag == "g" else array
-        if tag == "o":
-            shape, items = rest
-            values = self._all(items, depth)
-            array = np.empty(len(values), dtype=object)
-            array[:] = values
-            return array.reshape(self._shape(shape))
-        if tag in ("T", "D", "Z", "V"):
-            return self._torch(tag, rest)
-        if tag == "h" and self.other is not None:
-            return self.other(rest)
-        raise WireError("is malformed")
-
-    def _all(self, items: Any, depth: int) -> list[Any]:
-        if type(items) is not list:
-            raise WireError("is malformed")
-        self.items += len(items)
-        if self.items > self.limits.items:
-            raise WireError(f"has more than {self.limits.items:,} items")
-        return [self.decode(item, depth + 1) for item in items]
-
-    def _whole(self, value: Any) -> int:
-        if type(value) is not int:
-            raise WireError("is malformed")
+        before = self.items, self.bytes
+        value = self._structure(body)
+        if body[0] in SHARED:
+            self.made.append(value)
+            self.sizes.append((self.items - before[0], self.bytes - before[1]))
         return value
 
-    def _raw(self, place: Any, length: Any) -> memoryview:
-        place, length = self._whole(place), self._whole(length)
-        self.bytes += length
-        # Counted, since a thousand arrays could share one buffer.
-        if place < 0 or length < 0 or place + length > len(self.buffer):
-            raise WireError("is cut short")
-        if self.bytes > self.limits.bytes:
-            raise WireError(f"has more than {self.limits.bytes >> 20} MB")
-        return self.buffer[place : place + length]
+    def _structure(self, body: Any) -> Any:
+        match body:
+            case ["l", items]:
+                return self._all(items)
+            case ["t", items]:
+                return tuple(self._all(items))
+            case ["n", *parts]:
+                return self._array(*parts)
+            case ["g", *parts]:
+                return self._array(*parts)[()]
+            case ["T", *parts]:
+                return self._tensor(*parts)
+            case ["d", keys, values]:
+                return self._table(self._all(keys), self._all(values))
+            case ["s", place, length]:
+                return bytes(self._raw(place, length)).decode("utf-8", "surrogatepass")
+            case ["h", *name] if self.other is not None:
+                return self.other(name)
+            case ["S", items]:
+                return set(self._table(*[self._all(items)] * 2))
+            case ["F", items]:
+                return frozenset(self._table(*[self._all(items)] * 2))
+            case ["C", keys, values]:
+                return Counter(self._table(self._all(keys), self._all(values)))
+            case ["O", keys, values]:
+                return OrderedDict(self._table(self._all(keys), self._all(values)))
+            case ["N", name, list(fields), items]:
+                return self._row(name, tuple(fields), self._all(items))
+            case ["b", place, length]:
+                return bytes(self._raw(place, length))
+            case ["B", place, length]:
+                return bytearray(self._raw(place, length))
+            case ["c", float(real), float(imaginary)]:
+                return complex(real, imaginary)
+            case ["r", start, stop, step]:
+                return range(_whole(start), _whole(stop), _whole(step))
+            case ["z", list(parts)]:
+                return slice(*self._all(parts))
+            case ["e"]:
+                return Ellipsis
+            case ["=", int(number)] if 0 <= number < len(self.made):
+                self._count(*self.sizes[number])
+                return self.made[number]
+            case ["o", shape, items]:
+                return self._objects(_shape(shape), self._all(items))
+            case ["P", name]:
+                return _dtype(name)
+            case ["D", name]:
+                return _torch_dtype(name)
+            case ["Z", sizes]:
+                return _torch().Size(_shape(sizes))
+            case ["V", "cpu" | "cuda" | "mps" | "meta" as kind, index]:
+                return _torch().device(kind, *([] if index is None else [_whole(index)]))
+        raise WireError("is malformed")
 
-    def _shape(self, shape: Any) -> tuple[int, ...]:
-        if type(shape) is not list or len(shape) > 32:
+    def _objects(self, shape: tuple[int, ...], values: list[Any]) -> np.ndarray:
+        array = np.empty(len(values), dtype=object)
+        for place, value in enumerate(values):  # a slice would take lists for rows
+            array[place] = value
+        return array.reshape(shape)
+
+    def _row(self, name: Any, fields: tuple[Any, ...], values: list[Any]) -> Any:
+        if (name, fields) not in self.rows:
+            if not _is_row(name, fields):
+                raise WireError("is malformed")
+            if len(self.rows) >= ROWS:
+                raise WireError(f"has more than {ROWS} classes of namedtuples")
+            self.rows[name, fields] = namedtuple(name, fields)
+        if len(values) != len(fields):
             raise WireError("is malformed")
-        sizes = tuple(self._whole(size) for size in shape)
-        if any(size < 0 for size in sizes):
-            raise WireError("is malformed")
-        return sizes
+        return self.rows[name, fields](*values)
 
     def _array(self, kind: Any, shape: Any, place: Any, length: Any) -> np.ndarray:
-        if type(kind) is not str or len(kind) > 16 or kind.lstrip("<>|=")[:1] not in [*KINDS]:
+        dtype, sizes, raw = _dtype(kind), _shape(shape), self._raw(place, length)
+        if math.prod(sizes) * dtype.itemsize != len(raw):
             raise WireError("is malformed")
-        dtype = np.dtype(kind)
-        if dtype.kind not in KINDS or dtype.hasobject:
-            raise WireError("is malformed")
-        sizes, raw = self._shape(shape), self._raw(place, length)
-        count = 1
-        for size in sizes:
-            count *= size
-        if count * dtype.itemsize != len(raw):
-            raise WireError("is malformed")
-        if not count:
+        if not len(raw):
             return np.empty(sizes, dtype)
-        return np.frombuffer(raw, dtype).reshape(sizes).copy()
+        flat = np.frombuffer(raw, dtype)
+        if dtype.kind == "b":  # a byte that is neither 0 nor 1 is a truth of its own
+            flat = np.frombuffer(raw, np.uint8) != 0
+        elif dtype.kind == "U":
+            order = ">" if dtype.byteorder == ">" else "<"
+            if np.frombuffer(raw, f"{order}u4").max() > sys.maxunicode:
+                raise WireError("is malformed")
+        return flat.reshape(sizes).copy()
 
-    def _torch(self, tag: str, rest: list[Any]) -> Any:
-        import torch
-
-        if tag == "Z":
-            return torch.Size(self._shape(rest[0]))
-        if tag == "V":
-            return torch.device(str(rest[0])[:20])
-        dtype = getattr(torch, str(rest[0])[:20], None)
-        if not isinstance(dtype, torch.dtype):
+    def _tensor(self, name: Any, shape: Any, keeps: Any, place: Any, length: Any) -> Any:
+        torch = _torch()
+        dtype, sizes, raw = _torch_dtype(name), _shape(shape), self._raw(place, length)
+        if math.prod(sizes) * dtype.itemsize != len(raw):
             raise WireError("is malformed")
-        if tag == "D":
-            return dtype
-        _, shape, keeps, place, length = rest
-        sizes, raw = self._shape(shape), self._raw(place, length)
-        count = 1
-        for size in sizes:
-            count *= size
-        if count * dtype.itemsize != len(raw):
-            raise WireError("is malformed")
-        if not count:
+        if not len(raw):
             tensor = torch.empty(sizes, dtype=dtype)
         else:
-            flat = torch.frombuffer(bytearray(raw), dtype=torch.uint8)
-            tensor = flat.view(dtype).reshape(sizes).clone()
+            tensor = torch.frombuffer(bytearray(raw), dtype=torch.uint8)
+            tensor = tensor != 0 if dtype is torch.bool else tensor.view(dtype)
+            tensor = tensor.reshape(sizes)
         real = tensor.is_floating_point() or tensor.is_complex()
         return tensor.requires_grad_() if keeps is True and real else tensor
 
+    def _all(self, items: Any) -> list[Any]:
+        if type(items) is not list:
+            raise WireError("is malformed")
+        self._count(len(items), 0)
+        if self.depth > self.limits.depth:
+            raise WireError(f"is nested more than {self.limits.depth} deep")
+        self.depth += 1
+        simple = (float, str, bool, type(None))
+        values = [item if type(item) in simple else self.decode(item) for item in items]
+        self.depth -= 1
+        return values
 
-def _identifier(name: Any) -> str:
-    return name if type(name) is str and name.isidentifier() and len(name) < 100 else "Row"
+    def _table(self, keys: list[Any], values: list[Any]) -> dict[Any, Any]:
+        """Put in one by one: numbers chosen to collide make a dict of them quadratic."""
+        made, until = {}, time.monotonic() + BUILD_SECONDS
+        for place, (key, value) in enumerate(zip(keys, values, strict=True)):
+            made[key] = value
+            if place % 1024 == 1023 and time.monotonic() > until:
+                raise WireError("takes too long to build")
+        return made
+
+    def _raw(self, place: Any, length: Any) -> memoryview:
+        place, length = _whole(place), _whole(length)
+        if place < 0 or length < 0 or place + length > len(self.buffer):
+            raise WireError("is cut short")
+        self._count(0, length)
+        return self.buffer[place : place + length]
+
+    def _count(self, items: int, size: int) -> None:
+        """Count what is used twice twice: a thousand arrays could be of one buffer."""
+        self.items += items
+        self.bytes += size
+        if self.items > self.limits.items:
+            raise WireError(f"has more than {self.limits.items:,} items")
+        if self.bytes > self.limits.bytes:
+            raise WireError(_megabytes(self.bytes, self.limits.bytes))
+
+
+def _whole(value: Any) -> int:
+    if type(value) is not int:
+        raise WireError("is malformed")
+    return value
+
+
+def _shape(shape: Any) -> tuple[int, ...]:
+    if type(shape) is not list or len(shape) > 32:
+        raise WireError("is malformed")
+    sizes = tuple(_whole(size) for size in shape)
+    if any(size < 0 for size in sizes):
+        raise WireError("is malformed")
+    return sizes
+
+
+def _dtype(name: Any) -> np.dtype[Any]:
+    dtype = np.dtype(name) if type(name) is str and DTYPE.fullmatch(name) else None
+    if dtype is None or not dtype.itemsize:
+        raise WireError("is malformed")
+    return dtype
+
+
+def _torch() -> Any:
+    import torch  # only where something of torch's has come
+
+    return torch
+
+
+def _torch_dtype(name: Any) -> Any:
+    # Looked up among what is there: an attribute of torch that is asked for may import more.
+    plain = type(name) is str and TORCH.fullmatch(name)
+    dtype = vars(_torch()).get(name) if plain else None
+    if not isinstance(dtype, _torch().dtype):
+        raise WireError("is malformed")
+    return dtype
 
 
 def send(channel: socket.socket, message: bytes) -> None:
     """Send one message."""
-    channel.sendall(struct.pack(">I", len(message)) + message)
+    header = struct.pack(">I", len(message))
+    if len(message) < 1 << 16:
+        channel.sendall(header + message)
+    else:  # a long message is not copied for the sake of four bytes
+        channel.sendall(header)
+        channel.sendall(message)
 
 
-def receive(channel: socket.socket, timeout: float | None, limit: int) -> bytes:
+def receive(channel: socket.socket, timeout: float | int | None, limit: int) -> bytes:
     """Receive one message.
 
     Raises
@@ -377,26 +525,22 @@ def receive(channel: socket.socket, timeout: float | None, limit: int) -> bytes:
     until = None if timeout is None else time.monotonic() + timeout
     (length,) = struct.unpack(">I", _exactly(channel, 4, until))
     if length > limit:
-        raise WireError(f"has {length >> 20} MB, the limit is {limit >> 20} MB")
+        raise WireError(_megabytes(length, limit))
     return _exactly(channel, length, until)
 
 
 def _exactly(channel: socket.socket, number: int, until: float | None) -> bytes:
-    parts, missing = [], number
-    while missing:
-        if until is not None:
-            left = until - time.monotonic()
-            if left <= 0:
-                raise TimeoutError("no answer in time")
-            channel.settimeout(left)
-        else:
-            channel.settimeout(None)
+    data = bytearray()
+    while len(data) < number:
+        left = None if until is None else until - time.monotonic()
+        if left is not None and left <= 0:
+            raise TimeoutError("no answer in time")
+        channel.settimeout(left)
         try:
-            part = channel.recv(min(missing, 1 << 20))
+            part = channel.recv(min(number - len(data), 1 << 20))
         except ConnectionError as error:
             raise EOFError("the other end is closed") from error
         if not part:
             raise EOFError("the other end is closed")
-        parts.append(part)
-        missing -= len(part)
-    return b"".join(parts)
+        data += part
+    return bytes(data)
