@@ -41,8 +41,8 @@ def version() -> int:
 def restrict(readable: Iterable[str], writable: Iterable[str]) -> None:
     """Close all files to this process but these, and what is below them.
 
-    Paths that are not there are passed over. TCP, signals and abstract sockets of others are
-    closed too, where the kernel's version knows how.
+    Paths that are not there, or not open to this user, are passed over. TCP, signals and
+    abstract sockets of others are closed too, where the kernel's version knows how.
 
     Raises
     ------
@@ -73,8 +73,8 @@ def restrict(readable: Iterable[str], writable: Iterable[str]) -> None:
 def _allow(rules: int, path: str, rights: int) -> None:
     try:
         place = os.open(path, os.O_PATH | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return
+    except (FileNotFoundError, PermissionError):
+        return  # without a rule it stays closed
     try:
         folder = stat.S_ISDIR(os.fstat(place).st_mode)
         rule = struct.pack("=Qi", rights if folder else rights & ON_A_FILE, place)

@@ -61,8 +61,19 @@ def memory(pids: Iterable[int]) -> int:
         except (FileNotFoundError, ProcessLookupError):
             continue
         except PermissionError:
-            return NOBODYS
+            if not _is_over(pid):
+                return NOBODYS
     return total
+
+
+def _is_over(pid: int) -> bool:
+    """Whether a process, with all its threads, only waits to be waited for: it holds nothing."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            state = file.read().rpartition(b")")[2].split()[0]
+        return state in (b"Z", b"X") and len(os.listdir(f"/proc/{pid}/task")) == 1
+    except (FileNotFoundError, ProcessLookupError):
+        return True
 
 
 def unnamed(pids: Iterable[int]) -> int:
@@ -76,8 +87,9 @@ def unnamed(pids: Iterable[int]) -> int:
                     found[about.st_dev, about.st_ino] = about.st_blocks * 512
         except FileNotFoundError:
             continue
-        except PermissionError:
-            return NOBODYS
+        except PermissionError:  # so, too, says one that has ended
+            if not _is_over(pid):
+                return NOBODYS
     return sum(found.values())
 
 

@@ -17,15 +17,15 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType, TracebackType
-from typing import IO, Any
+from typing import IO
 
 from nlp_course.grading import processes, staging
+from nlp_course.grading.client import MESSAGE_BYTES, Client, Process
 from nlp_course.grading.layers import FIRST_USER, Layer, SandboxError, best_layer, probe
 from nlp_course.grading.lockdown import Lock
 from nlp_course.grading.warm import USERS
@@ -45,7 +45,6 @@ __all__ = [
 
 STARTUP_SECONDS = 180.0
 ATTEMPT_SECONDS = 20.0
-MESSAGE_BYTES = 1 << 16
 CLOSED_FILES = 2000  # of those that must be closed, how many a first process tries to read
 RANGES = 43  # of user ids, from FIRST_USER on; the next would reach the system's "nobody"
 # A process with threads cannot be forked safely; and notebooks run side by side anyway.
@@ -62,79 +61,6 @@ class Bounds:
     file_bytes: int = 256 << 20
     disk: int = 512 << 20
     open_files: int = 512
-
-
-class Process:
-    """A process that a warm one started for us."""
-
-    def __init__(self, client: Client, key: int) -> None:
-        self._client, self._key = client, key
-
-    def interrupt(self) -> None:
-        """Send it SIGINT."""
-        self._client.ask(do="interrupt", id=self._key)
-
-    def kill(self) -> None:
-        """Kill it and all that it started."""
-        self._client.ask(do="kill", id=self._key)
-
-    def ended(self, timeout: float) -> str | None:
-        """Why it ended; None if it has not in so many seconds."""
-        return self._client.wait(self._key, timeout)
-
-
-class Client:
-    """Asks a warm process; one thread's. When its socket closes, its processes are killed."""
-
-    def __init__(self, control: socket.socket) -> None:
-        self._control = control
-        self._keys = itertools.count(1)
-        self._ends: dict[int, str] = {}
-
-    def start(self, *channels: socket.socket, do: str = "start") -> Process:
-        """Fork a process that serves these sockets.
-
-        Raises
-        ------
-        SandboxError : the warm process has gone.
-        """
-        key = next(self._keys)
-        message = json.dumps({"do": do, "id": key}).encode()
-        try:
-            socket.send_fds(self._control, [message], [one.fileno() for one in channels])
-        except OSError as error:
-            raise SandboxError("the process that starts notebooks has ended") from error
-        return Process(self, key)
-
-    def ask(self, **message: Any) -> None:
-        """Send a request that has no answer; to who has gone it is none."""
-        try:
-            self._control.send(json.dumps(message).encode())
-        except OSError:
-            return
-
-    def wait(self, key: int, timeout: float) -> str | None:
-        """Why a process ended."""
-        until = time.monotonic() + timeout
-        while key not in self._ends:
-            left = until - time.monotonic()
-            if left <= 0:
-                return None
-            self._control.settimeout(left)
-            try:
-                data = self._control.recv(MESSAGE_BYTES)
-            except TimeoutError:
-                return None
-            except OSError:
-                data = b""
-            finally:
-                self._control.settimeout(None)
-            if not data:
-                return "the process that starts notebooks has ended"
-            message = json.loads(data)
-            if "ended" in message:
-                self._ends[message["ended"]] = message["why"]
-        return self._ends[key]
 
 
 class Warm:
@@ -247,7 +173,7 @@ def start_sandboxed(
         warm = _run(stack, command, entry, preload, lock, environment, paths)
         try:
             if layer.filtered:
-                _attempt(warm, layer, [*closed, staging.package_folder()], seen)
+                _attempt(warm, layer, [*closed, staging.package_folder()], seen, withheld)
         except BaseException:
             warm.close()
             raise
@@ -372,14 +298,24 @@ def _ready(control: socket.socket, process: subprocess.Popen[bytes], errors: IO[
     return float(said["ready"])
 
 
-def _attempt(warm: Warm, layer: Layer, closed: Sequence[Path], seen: Sequence[str]) -> None:
+def _attempt(
+    warm: Warm,
+    layer: Layer,
+    closed: Sequence[Path],
+    seen: Sequence[str],
+    withheld: Sequence[str],
+) -> None:
     """Lock a first process down, and have it try to read what it must not, and what it must."""
     ours, theirs = socket.socketpair()
     with ours, warm.connect() as control:
         process = Client(control).start(theirs, do="try")
         theirs.close()
         ours.settimeout(ATTEMPT_SECONDS)
-        asked = {"closed": list(_files(closed)), "open": [os.__file__, *seen]}
+        asked = {
+            "closed": list(_files(closed, seen)),
+            "open": [os.__file__, *seen],
+            "withheld": list(withheld),
+        }
         try:
             with ours.makefile("rwb") as file:
                 file.write(json.dumps(asked).encode())
@@ -397,6 +333,10 @@ def _attempt(warm: Warm, layer: Layer, closed: Sequence[Path], seen: Sequence[st
             f"notebooks could read {answer['readable'][0]}. Keep it in a folder that only you may "
             "open (chmod -R go= FOLDER) and that is no part of what notebooks are given"
         )
+    if answer["found"]:
+        raise SandboxError(
+            f"notebooks could import {answer['found'][0]}: the course is installed in two places"
+        )
     if answer["missing"]:
         raise SandboxError(
             f"notebooks could not read {answer['missing'][0]}, which they need: it must be open "
@@ -404,7 +344,13 @@ def _attempt(warm: Warm, layer: Layer, closed: Sequence[Path], seen: Sequence[st
         )
 
 
-def _files(paths: Sequence[Path]) -> Iterator[str]:
-    """These paths, and what is in them, up to a number."""
-    every = (str(inner) for path in paths for inner in [path, *path.rglob("*")])
-    return itertools.islice(every, CLOSED_FILES)
+def _files(paths: Sequence[Path], seen: Sequence[str]) -> Iterator[str]:
+    """These paths, and what is in them, up to a number; not what is seen, nor what holds that."""
+    open_ = [Path(path) for path in seen]
+    every = (inner for path in paths for inner in [path, *path.rglob("*")])
+    closed = (
+        str(path)
+        for path in every
+        if not any(path.is_relative_to(one) or one.is_relative_to(path) for one in open_)
+    )
+    return itertools.islice(closed, CLOSED_FILES)

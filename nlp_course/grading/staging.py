@@ -27,7 +27,7 @@ OF_PYTHON = ("bin", "lib", "lib64", "libexec", "include", "share", "etc", "ssl",
 # Of the course's grading, all that a student's process and the one that forks it need.
 AGENT = (
     *("wire.py", "agent.py", "warm.py", "lockdown.py", "seccomp.py", "landlock.py"),
-    *("kernel.py", "processes.py"),
+    *("kernel.py", "processes.py", "attempt.py"),
 )
 PASSWD = "student:x:65534:65534::/notebook/home:/usr/sbin/nologin\n"
 

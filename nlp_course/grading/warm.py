@@ -32,6 +32,7 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from nlp_course.grading import kernel, processes
+from nlp_course.grading.attempt import attempt
 from nlp_course.grading.lockdown import INODES, SUPERVISORS, Lock, lock_down
 
 if sys.platform != "win32":
@@ -42,7 +43,7 @@ MOST_SOCKETS = 4
 TICK = 0.1  # seconds between looks at memory and processes
 DISK_TICK = 0.5
 USERS = 128  # user ids that one warm process may hand out
-SHARED_MEMORY = "/dev/shm"
+FOR_ALL = ("/dev/shm", "/tmp", "/var/tmp")  # where any user may write, if it can get there
 
 
 @dataclass
@@ -76,9 +77,10 @@ class Server:
     children: dict[int, Child] = field(default_factory=dict)  # by pid
 
     def serve(self) -> None:
-        """Answer until the last client has gone."""
+        """Answer until the first client has gone, whoever else is still there."""
         looked = measured = 0.0
-        while self.clients:
+        owner = self.clients[0]
+        while owner in self.clients:
             watching = self.lock is not None and self.children
             heard: list[socket.socket | int] = [*self.clients, self.wake]
             ready, _, _ = select.select(heard, [], [], TICK / 2 if watching else None)
@@ -155,7 +157,7 @@ class Server:
                 return
         if self.lock is not None and not self.lock.namespaces:
             own = tempfile.mkdtemp(dir=self.lock.work)
-            os.chmod(own, 0o711)
+            os.chmod(own, 0o755)
             others = 0 if uid is not None else _tasks_of(os.getuid())
         report, said = os.pipe()
         pid = os.fork()
@@ -224,7 +226,7 @@ class Server:
             return
         if child.uid is not None:
             _end_all_of(child.uid)
-            _remove_shared(child.uid)
+            _remove_all_of(child.uid)
         else:
             self._kill_orphans()
         if child.own is not None:
@@ -259,21 +261,22 @@ class Server:
                 self._kill(child, f"it wrote more than {lock.disk >> 20} MB, or too many files")
 
     def _memory(self, pids: list[int], child: Child, seen: dict[int, processes.Seen]) -> int:
-        """Bytes of memory; counted only where the quick answer leaves room for doubt."""
+        """Bytes of memory; counted only where the quick answer leaves room for doubt.
+
+        The first processes run nothing of the student's, and do not let themselves be looked at.
+        """
         most = sum(seen[pid].resident for pid in pids)
         if self.lock is None or most <= self.lock.memory:
             return most
-        # Of no concern are those that run nothing of the student's, and that may not be looked at.
-        pids = pids[SUPERVISORS if self.lock.namespaces else 1 :]
-        return min(most, _measure(child.uid, lambda: processes.memory(pids)))
+        running = pids[SUPERVISORS if self.lock.namespaces else 1 :]
+        return min(most, _measure(child.uid, lambda: processes.memory(running)))
 
     def _disk(self, pids: list[int], child: Child) -> int:
-        def measure() -> int:
-            shared = processes.written(SHARED_MEMORY, INODES, child.uid) if child.uid else 0
-            own = processes.written(child.own or "", INODES)
-            return own + shared + processes.unnamed(pids)
-
-        return _measure(child.uid, measure)
+        total = processes.written(child.own or "", INODES)
+        total += _measure(child.uid, lambda: processes.unnamed(pids[1:]))
+        if child.uid is not None:
+            total += sum(processes.written(place, INODES, child.uid) for place in FOR_ALL)
+        return total
 
 
 def _measure(uid: int | None, measure: Callable[[], int]) -> int:
@@ -334,41 +337,13 @@ def _remove(folder: str) -> None:
         subprocess.run([*command, "--", folder], check=False, capture_output=True)
 
 
-def _remove_shared(uid: int) -> None:
-    for entry in os.scandir(SHARED_MEMORY):
+def _remove_all_of(uid: int) -> None:
+    for entry in (
+        entry for place in FOR_ALL if os.path.isdir(place) for entry in os.scandir(place)
+    ):
         with contextlib.suppress(FileNotFoundError):
             if entry.stat(follow_symlinks=False).st_uid == uid:
-                if entry.is_dir(follow_symlinks=False):
-                    _remove(entry.path)
-                else:
-                    os.unlink(entry.path)
-
-
-def attempt(channel: socket.socket) -> None:
-    """Say which of some files a locked-down child can read, and whether it finds Python.
-
-    The list comes over the child's own socket, so that no process that runs a notebook has held
-    it: names of what is hidden are hidden too.
-    """
-    with channel.makefile("rb") as file:
-        asked = json.loads(file.read())
-    answer = {
-        "readable": [path for path in asked["closed"] if _can_read(path, empty=False)],
-        "missing": [path for path in asked["open"] if not _can_read(path, empty=True)],
-    }
-    channel.sendall(json.dumps(answer).encode())
-    channel.shutdown(socket.SHUT_WR)
-
-
-def _can_read(path: str, *, empty: bool) -> bool:
-    """Whether this process can read a file, or list a folder; one without entries, if `empty`."""
-    try:
-        if os.path.isdir(path):
-            return bool(os.listdir(path)) or empty
-        os.close(os.open(path, os.O_RDONLY | os.O_NONBLOCK))
-    except OSError:
-        return False
-    return True
+                _remove(entry.path)
 
 
 def _import(names: Iterable[str]) -> str:
@@ -383,7 +358,7 @@ def _import(names: Iterable[str]) -> str:
 
 
 def main(descriptor: int, entry: str, preload: list[str], lock: dict[str, Any] | None) -> None:
-    """Run until the last client has gone."""
+    """Run until who started it has gone."""
     control = socket.socket(fileno=descriptor)
     begun = time.monotonic()
     kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
@@ -399,6 +374,7 @@ def main(descriptor: int, entry: str, preload: list[str], lock: dict[str, Any] |
     signal.signal(signal.SIGCHLD, lambda *_: None)
     gc.collect()
     gc.freeze()  # so that collections in a child touch, and copy, none of it
+    kernel.collapse()
     threads = len(os.listdir("/proc/self/task"))
     said = {"ready": time.monotonic() - begun, "missing": missing, "threads": threads}
     control.setblocking(False)
