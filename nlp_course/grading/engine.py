@@ -11,7 +11,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -40,6 +40,8 @@ STUDENT = "nlp_course.grading.agent:serve"
 # Seconds that a referee gets beyond its notebook's, to start, to kill and to answer.
 MARGIN = 60.0
 MESSAGE_LIMIT = 256 << 20  # bytes; what a trusted referee sends of one cell
+# What answers to any assignment may import, and what takes so long that it is done once for all.
+COMMON = ("import matplotlib.pyplot, torch",)
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,7 @@ class Surroundings:
     test_preload : those that only tests need
     withheld : modules of the course that a notebook must not find
     readable : files and folders that it may read
+    closed : the course's and the class's, which a notebook must not be able to read
     environment : variables that it sees
     gpu : whether it may use the machine's GPUs
     trusting : run it even where there is no sandbox
@@ -61,6 +64,7 @@ class Surroundings:
     test_preload: tuple[str, ...] = ()
     withheld: tuple[str, ...] = ()
     readable: tuple[Path, ...] = ()
+    closed: tuple[Path, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     bounds: Bounds = field(default_factory=Bounds)
     gpu: bool = False
@@ -72,7 +76,12 @@ class Engine:
 
     def __init__(self, around: Surroundings, *, layer: Layer | None = None) -> None:
         self.layer = layer or best_layer(allow_none=around.trusting)
-        with ExitStack() as stack:
+        preload = [*around.preload, *around.test_preload]
+        # Both at a time: each spends seconds on imports. The sandbox is started here, since it
+        # ends with the thread that started it.
+        with ExitStack() as stack, ThreadPoolExecutor(1) as beside:
+            referees = beside.submit(start_trusted, REFEREE, preload)
+            stack.callback(_close, referees)
             self._students: Warm = stack.enter_context(
                 start_sandboxed(
                     STUDENT,
@@ -80,13 +89,13 @@ class Engine:
                     layer=self.layer,
                     withheld=around.withheld,
                     readable=around.readable,
+                    closed=around.closed,
                     environment=around.environment,
                     bounds=around.bounds,
                     gpu=around.gpu,
                 )
             )
-            preload = [*around.preload, *around.test_preload]
-            self._referees: Warm = stack.enter_context(start_trusted(REFEREE, preload))
+            self._referees: Warm = referees.result()
             self._open = stack.pop_all()
 
     def run(self, job: Job) -> Outcome:
@@ -129,6 +138,11 @@ class Engine:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _close(started: Future[Warm]) -> None:
+    if started.exception() is None:
+        started.result().close()
 
 
 def _follow(channel: socket.socket, referee: Process, job: Job) -> tuple[list[str], str]:
@@ -241,5 +255,5 @@ class Engines:
 @cache  # a class's notebooks all ask the same
 def preloads(answers: tuple[str, ...], tests: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
     """Modules to import once: for everyone, and for tests alone."""
-    everyone = imports(answers)
+    everyone = imports((*COMMON, *answers))
     return tuple(everyone), tuple(name for name in imports(tests) if name not in everyone)

@@ -266,7 +266,8 @@ class Execute(NbGraderPreprocessor):
         )
         bounds = Bounds(memory=self.memory)
         around = surroundings(assignment, sources, bounds=bounds, gpu=self.gpu)
-        return job, replace(around, trusting=self.trusting)
+        closed = (Path(self.secret), Path(self.solutions), Path(self.results).parent)
+        return job, replace(around, closed=closed, trusting=self.trusting)
 
     def preprocess(
         self, notebook: NotebookNode, resources: dict[str, Any]

@@ -4,11 +4,12 @@ A referee is a process of its own, forked from a warm trusted one for each submi
 the hidden tests; the student's process, which it reaches over one socket, never does.
 
 The notebook is walked through twice, each time with a fresh process of the student's. In the
-first walk the outputs are kept and visible tests run; in the second nothing of what is printed
-is kept, and hidden tests run: whatever a function keeps of a hidden test's input, no output that
-anyone sees comes after it. A test runs on a copy of the student's process that is thrown away
-afterwards, so it changes nothing for the cells after it, and what ends or blocks the copy costs
-that one test.
+first walk the outputs are kept and visible tests run, in that process, as they did when the
+student ran them. In the second nothing of what is printed is kept, and hidden tests run: whatever
+a function keeps of a hidden test's input, no output that anyone sees comes after it. A hidden
+test runs on a copy of the process that is thrown away afterwards, so no other test learns of it.
+What ends or blocks the process costs one test: the process is started again, and the cells before
+that test run in it again.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ from nlp_course.grading.remote import CallTimeout, SessionLost, Student, Student
 from nlp_course.grading.sandbox import Client
 from nlp_course.grading.scoring import Status
 
-# How often one walk starts the student's process again after a cell has ended it.
+# How often one walk starts the student's process again after a cell, not a test, has ended it.
 RESTARTS = 20
 # Seconds that a test gets beyond its calls' deadline, for what it does with the results.
 GRACE = 5.0
@@ -113,6 +114,7 @@ class _Walk:
         self._session: Session | None = None
         self._past: list[JobCell] = []
         self._starts = 0
+        self._most = 1 + RESTARTS + sum(cell.kind == "test" for cell in self._job.cells)
 
     def run(self) -> None:
         try:
@@ -133,7 +135,7 @@ class _Walk:
     def _live(self) -> Student:
         """The student's process, with all cells so far run in it, but for those that end it."""
         while self._session is None:
-            if self._starts > RESTARTS:
+            if self._starts == self._most:
                 raise SessionLost("its cells ended the process too often")
             self._starts += 1
             self._session = self._referee._start()
@@ -193,7 +195,7 @@ class _Walk:
             return _not_run("the notebook had used all of its time")
         try:
             live = self._live()
-            student = live.snapshot() or live
+            student = (live.snapshot() if self._hidden else None) or live
         except SessionLost as lost:
             self._lose(lost)
             return _not_run(str(lost))
@@ -209,6 +211,7 @@ class _Walk:
     def _judge(self, cell: JobCell, student: Student) -> CellOutcome:
         seconds = self._seconds()
         student.deadline = time.monotonic() + seconds
+        student.printed = ""
         names = student.names({**(self._referee._own or {}), "student_seed": cell.seed})
         _seed(cell.seed)
         printed = io.StringIO()

@@ -11,6 +11,7 @@ import pytest
 from nlp_course.grading.engine import Engine, Surroundings
 from nlp_course.grading.job import CellOutcome, Job, JobCell, Outcome
 from nlp_course.grading.notebooks import GradingError
+from nlp_course.grading.referee import RESTARTS
 from nlp_course.grading.scoring import Status
 
 pytestmark = [pytest.mark.grading, pytest.mark.sandbox]
@@ -215,8 +216,9 @@ def test_what_a_tested_function_does_to_its_process_costs_that_test(
 
 def test_a_function_that_goes_on_in_two_processes_costs_no_other_test(engine: Engine):
     source = "import os\n\ndef means(x):\n    os.fork()\n    return x"
-    cells = [answer(SECOND), answer(source), check("means(3)"), check(SECOND_TEST)]
-    assert statuses(engine.run(job(*cells, seconds=2)))[1] == PASSED
+    twice = check("assert means(3) == 3\nassert means(4) == 4")
+    cells = [answer(SECOND), answer(source), twice, answer("os.fork()"), twice, check(SECOND_TEST)]
+    assert statuses(engine.run(job(*cells, seconds=2))) == [PASSED] * 3
 
 
 @pytest.mark.parametrize("net", ["Exception", "BaseException"])
@@ -228,10 +230,25 @@ def test_the_end_of_the_process_is_not_taken_for_an_expected_error(engine: Engin
     assert statuses(engine.run(job(ends, check(test)))) == [ERROR]
 
 
-def test_a_test_changes_nothing_for_what_comes_after_it(engine: Engine):
-    state = answer("kept = []\n\ndef keep(x):\n    kept.append(x)\n    return list(kept)")
-    test = "assert keep(1) == [1]"
-    assert statuses(engine.run(job(state, check(test), check(test)))) == [PASSED, PASSED]
+KEEP = answer("kept = []\n\ndef keep(x):\n    kept.append(x)\n    return list(kept)")
+
+
+def test_visible_tests_follow_each_other_as_they_do_before_the_student(engine: Engine):
+    tests = [check("assert keep(1) == [1]"), check("assert keep(2) == [1, 2]")]
+    assert statuses(engine.run(job(KEEP, *tests))) == [PASSED, PASSED]
+
+
+def test_a_hidden_test_changes_nothing_for_what_comes_after_it(engine: Engine):
+    hidden = check("### BEGIN HIDDEN TESTS\nassert keep(1) == [1]\n### END HIDDEN TESTS")
+    asked = job(KEEP, check("assert keep(0) == [0]"), hidden, hidden)
+    assert statuses(engine.run(asked)) == [PASSED] * 3
+
+
+def test_tests_that_end_the_process_cost_themselves_alone(engine: Engine):
+    ends = answer("import os\n\ndef end():\n    os._exit(0)")
+    tests = [check("end()") for _ in range(RESTARTS + 5)]
+    outcome = engine.run(job(KEEP, ends, *tests, check("assert keep(1) == [1]")))
+    assert statuses(outcome) == [ERROR] * len(tests) + [PASSED]
 
 
 def test_no_output_that_a_student_sees_holds_a_hidden_input(engine: Engine):
