@@ -3,13 +3,7 @@
 from pathlib import Path
 
 from nbconvert.preprocessors import CSSHTMLHeaderPreprocessor
-from nbgrader.preprocessors import (
-    ClearOutput,
-    DeduplicateIds,
-    OverwriteCells,
-    OverwriteKernelspec,
-    SaveAutoGrades,
-)
+from nbgrader.preprocessors import ClearOutput, DeduplicateIds, OverwriteKernelspec
 
 from nlp_course.grading.course import add_scripts_to_path
 from nlp_course.grading.execute import Execute
@@ -21,6 +15,7 @@ from nlp_course.grading.feedback import (
     safe_markdown,
 )
 from nlp_course.grading.late import AssignPenalties
+from nlp_course.grading.record import RestoreCells, SaveMarks
 from nlp_course.grading.settings import read_settings
 
 add_scripts_to_path()
@@ -65,14 +60,14 @@ c.Execute.notebook_timeout = 300
 c.Execute.gpu = False
 c.Execute.trusting = False  # refuse where there is no sandbox
 # Locked cells come back as they were written, also those that a student deleted.
-c.OverwriteCells.add_missing_cells = True
+c.RestoreCells.add_missing_cells = True
 c.Autograde.sanitize_preprocessors = [
     ClearOutput,
     DeduplicateIds,
     OverwriteKernelspec,
-    OverwriteCells,
+    RestoreCells,
 ]
-c.Autograde.autograde_preprocessors = [Execute, SaveAutoGrades, AssignPenalties]
+c.Autograde.autograde_preprocessors = [Execute, SaveMarks, AssignPenalties]
 c.LatePenalty.course = str(ROOT)
 
 # A student's HTML must not run in the reader's browser, and hidden tests stay hidden.

@@ -26,6 +26,7 @@ from nlp_course.grading.engine import Surroundings
 from nlp_course.grading.execute import ENGINES, Execute, Results, SourceCell, read_sources
 from nlp_course.grading.job import Job, Outcome
 from nlp_course.grading.notebooks import GradingError, grade_id, read_notebook
+from nlp_course.grading.record import one_engine
 
 
 @dataclass(frozen=True)
@@ -80,30 +81,31 @@ def grade_class(
         results.fail(assignment, student, kind + line)
         return Graded(student, kind + line)
 
-    waiting: dict[Future[str], tuple[str, Job]] = {}
-    chosen = list(students)
-    withdraw(book, assignment, chosen)
-    for student in chosen:
-        try:
-            notebook = restored(_submitted(config, assignment, student), sources)
-            about = {"assignment": assignment, "student": student}
-            job, around = step.prepare(notebook, about, sources)
-        except Exception as error:
-            yield fail(student, error)
-            continue
-        if not again and results.read(assignment, student, job) is not None:
-            yield record(student)
-            continue
-        waiting[executor.submit(run_job, job.to_json(), around)] = (student, job)
+    with one_engine():
+        waiting: dict[Future[str], tuple[str, Job]] = {}
+        chosen = list(students)
+        withdraw(book, assignment, chosen)
+        for student in chosen:
+            try:
+                notebook = restored(_submitted(config, assignment, student), sources)
+                about = {"assignment": assignment, "student": student}
+                job, around = step.prepare(notebook, about, sources)
+            except Exception as error:
+                yield fail(student, error)
+                continue
+            if not again and results.read(assignment, student, job) is not None:
+                yield record(student)
+                continue
+            waiting[executor.submit(run_job, job.to_json(), around)] = (student, job)
 
-    for future in as_completed(waiting):
-        student, job = waiting.pop(future)
-        try:
-            results.write(assignment, student, job, Outcome.from_json(future.result()))
-        except Exception as error:
-            yield fail(student, error)
-            continue
-        yield record(student)
+        for future in as_completed(waiting):
+            student, job = waiting.pop(future)
+            try:
+                results.write(assignment, student, job, Outcome.from_json(future.result()))
+            except Exception as error:
+                yield fail(student, error)
+                continue
+            yield record(student)
 
 
 @contextmanager

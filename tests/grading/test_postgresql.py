@@ -46,7 +46,7 @@ WRITER = """
 import sys
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 from nbgrader.api import Gradebook
-from nbgrader.preprocessors import SaveAutoGrades
+from nlp_course.grading.record import SaveMarks
 
 role, url, name, rounds, *students = sys.argv[1:]
 marks = dict(grade=True, solution=False, locked=True, task=False, schema_version=3)
@@ -57,7 +57,7 @@ for number in range(int(rounds)):
             tests = new_code_cell("", metadata={"nbgrader": about_cell})
             tests.outputs = [new_output("execute_result", {"text/plain": str(number)})]
             about = {"notebook": name, "assignment": name, "student": student, "db_url": url}
-            SaveAutoGrades().preprocess(new_notebook(cells=[tests]), {"nbgrader": about})
+            SaveMarks().preprocess(new_notebook(cells=[tests]), {"nbgrader": about})
             continue
         with Gradebook(url, "nlp_course") as book:
             cell = {"derivations": "q02", "essays": "q03"}[role]
