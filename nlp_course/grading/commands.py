@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -171,8 +171,7 @@ def export(
         title = classroom.course.title(assignment)
         text = canvas_csv(reports, title, roster=roster, unfinished=unfinished)
     elif platform is Platform.MOODLE:
-        now = datetime.now(UTC)
-        text = moodle_csv(reports, graded_at=now, roster=roster, unfinished=unfinished)
+        text = moodle_csv(reports, roster=roster, unfinished=unfinished)
     else:
         text = plain_csv(reports)
     path = out or classroom.folder / "reports" / f"{assignment}-{platform.value}.csv"

@@ -143,7 +143,8 @@ class _Intake:
                 student, owner = people.find(file.path)
                 _check_name(student)
             except IntakeError as error:
-                self._review(file, None, file.problem or str(error))
+                known = file if people.times_are_theirs(file.path) else replace(file, modified=None)
+                self._review(known, None, file.problem or str(error))
                 continue
             at = owner.handed_in or _read_stamp(stamps.get(_folder(file)))
             if at is None and owner.times_are_theirs:
@@ -169,7 +170,7 @@ class _Intake:
             }
             self.students.setdefault(parts[0], _Student())
             if digest(file.data) not in known:
-                at = times.get(digest(file.data)) or file.modified
+                at = times.get(digest(file.data), file.modified)
                 known_time = replace(file, modified=at)
                 self._try(parts[0], known_time, Owner("the folder", key=parts[0]), now)
 
@@ -253,8 +254,9 @@ class _Intake:
                 rebuilt, untouched = understand(file.data, self.wanted, self.assignments)
             except IntakeError:  # since then the release has changed
                 continue
+            settled = from_iso(one.settled)
             found.append(
-                Candidate(file, rebuilt, untouched, one.order, file.modified, from_iso(one.settled))
+                Candidate(file, rebuilt, untouched, one.order, file.modified, settled, one.said)
             )
         return found
 

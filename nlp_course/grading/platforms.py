@@ -118,6 +118,10 @@ class People:
             reasons.append((len(fitting), reason))
         raise IntakeError(max(reasons, key=lambda pair: pair[0])[1])
 
+    def times_are_theirs(self, path: str) -> bool:
+        """Whether a file's time says when it was handed in, whoever it is from."""
+        return all(owner.times_are_theirs for owner in self._owners(path))
+
     def _owners(self, path: str) -> list[Owner]:
         """Readings of a path, the likeliest first."""
         parts = path.split("/")

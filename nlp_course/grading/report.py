@@ -13,7 +13,6 @@ import math
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 from nlp_course.grading.notebooks import GradingError
 from nlp_course.grading.roster import Person
@@ -243,56 +242,44 @@ def canvas_csv(
 def moodle_csv(
     reports: Sequence[StudentReport],
     *,
-    graded_at: datetime,
     roster: Mapping[str, Person] | None = None,
     unfinished: bool = False,
 ) -> str:
-    """Marks for Moodle: the assignment's grading worksheet ("Upload grading worksheet").
+    """Marks for Moodle: "Grades, Import, CSV file", mapped from `Email address`.
 
-    Moodle wants the columns `Identifier`, `Grade` and `Last modified (grade)` under exactly these
-    names, in the language of who uploads them: choose English first. A mark that someone changed
-    in Moodle after `graded_at` is kept, unless the upload form is told otherwise; so the time
-    needs its zone. The same file serves "Grades, Import, CSV file", mapped from `Email address`.
+    It is no grading worksheet: that finds people by numbers which Moodle gives out afresh for each
+    assignment, and a number of another kind could be another student's.
 
     Parameters
     ----------
-    graded_at : when, with its time zone
     roster : people by id, for their addresses
     unfinished : also send totals that still wait for a person; else their cells stay empty
 
     Raises
     ------
-    GradingError : a time without a zone, or students whom Moodle could not find.
+    GradingError : students whom Moodle could not find.
     """
-    if graded_at.tzinfo is None:
-        raise GradingError(f"{graded_at} has no time zone; Moodle compares it with its own times")
     people = roster or {}
-    head = ["Identifier", "Full name", "Email address", "Grade", "Maximum Grade"]
-    rows = [[*head, "Last modified (grade)", "Feedback comments"]]
-    numberless, addressless = [], []
+    rows = [["Full name", "Email address", "Grade", "Maximum Grade", "Feedback comments"]]
+    addressless = []
     for report in reports:
         person = people.get(report.student, Person(report.student))
-        if not report.lms_id.isdecimal():
-            numberless.append(report.student)
         if not person.email:
             addressless.append(report.student)
         sums = total(report)
         rows.append(
             [
-                f"Participant {report.lms_id}" if report.lms_id.isdecimal() else "",
                 _name(report, person),
                 defused(person.email),
                 _mark(report, unfinished),
                 number(sums.maximum) if sums else "",
-                graded_at.isoformat(timespec="seconds"),
                 comment(report),
             ]
         )
-    if numberless and addressless:
+    if addressless:
         raise GradingError(
-            "Moodle finds students by the number in the names of the files it gives out, "
-            "'Full Name_123_assignsubmission_file', or all of them by their addresses, from the "
-            f"roster. No number: {_some(numberless)}. No address: {_some(addressless)}"
+            "Moodle finds students by their addresses, from the roster; there is none for "
+            f"{_some(addressless)}"
         )
     return _csv(rows)
 

@@ -321,6 +321,28 @@ def test_a_file_of_nobody_is_settled_by_laying_it_into_a_folder(group: Class):
     assert group.graded("student-01") == "return 3"
 
 
+def test_the_time_of_a_download_is_no_time_of_handing_in(group: Class):
+    group.roster = (Person("student-01", "First Number"),)
+    data = group.notebook("return 3")
+    name = f"nobodyelse_9999_90099_{NAME}.ipynb"  # as Canvas names it
+    export = group.export({name: data})
+    (one,) = group.collect(export).reviews
+    assert one.handed_in is None
+    folder = group.folder / "received" / NAME / "student-01"
+    folder.mkdir()
+    (folder / name).write_bytes(data)
+    assert group.collect(folder).accepted[0].handed_in is None
+    assert not (group.folder / "submitted" / "student-01" / NAME / "timestamp.txt").exists()
+
+
+def test_what_a_platform_says_is_said_again_when_a_class_is_collected_again(group: Class):
+    export = group.export({f"oneexample_LATE_4711_90001_{NAME}.ipynb": group.notebook()})
+    late = "Canvas says that it was handed in late"
+    for source in (export, group.folder / "received" / NAME, export):
+        (found,) = group.collect(source).accepted
+        assert late in found.repairs
+
+
 def test_a_broken_file_handed_in_later_is_for_a_person_and_the_older_stands(group: Class):
     good = group.notebook()
     group.collect(group.export({"s1/a.ipynb": good}, day=1))

@@ -53,6 +53,10 @@ LATE = StudentReport(
 )
 BROKEN = StudentReport("student-03", "Cy Three", failure="not a notebook", lms_id="4713")
 CLASS = [RIGHT, LATE, BROKEN]
+ADDRESSES = {
+    one.student: Person(one.student, email=f"{one.student}@example.org", lms_id=one.lms_id)
+    for one in CLASS
+}
 
 
 def rows(text: str) -> list[list[str]]:
@@ -92,20 +96,18 @@ def test_canvas_gets_the_lines_its_own_export_has():
 
 def test_totals_that_wait_for_a_person_are_sent_when_asked():
     assert rows(canvas_csv(CLASS, "Sums", unfinished=True))[3][-1] == "1.5"
-    assert rows(moodle_csv(CLASS, graded_at=GRADED, unfinished=True))[2][3] == "1.5"
+    assert rows(moodle_csv(CLASS, roster=ADDRESSES, unfinished=True))[2][2] == "1.5"
 
 
-def test_moodle_gets_the_columns_its_worksheet_importer_looks_for():
-    roster = {"student-01": Person("student-01", email="ada@example.org")}
-    assert moodle_csv(CLASS, graded_at=GRADED, roster=roster) == (
-        "Identifier,Full name,Email address,Grade,Maximum Grade,"
-        "Last modified (grade),Feedback comments\n"
-        "Participant 4711,Ada One,ada@example.org,8.5,9,2026-10-05T12:30:00+00:00,"
+def test_moodle_finds_people_by_their_addresses_and_by_nothing_else():
+    assert moodle_csv(CLASS, roster=ADDRESSES) == (
+        "Full name,Email address,Grade,Maximum Grade,Feedback comments\n"
+        "Ada One,student-01@example.org,8.5,9,"
         "8.5 of 9 points. Not all points: q02-proof 2.5 of 3.\n"
-        "Participant 4712,Bo Two,,,9,2026-10-05T12:30:00+00:00,"
+        "Bo Two,student-02@example.org,,9,"
         "1.5 of 9 points. Not all points: q01-sum 2 of 6. Not marked yet: 3 points. "
         "2 days late: -0.5.\n"
-        "Participant 4713,Cy Three,,,,2026-10-05T12:30:00+00:00,\n"
+        "Cy Three,student-03@example.org,,,\n"
     )
 
 
@@ -123,10 +125,9 @@ def test_a_comment_holds_no_message_of_a_test_and_no_html():
     [
         (lambda: canvas_csv(CLASS, " "), "no title"),
         (lambda: canvas_csv(CLASS, "Final Grade of sums"), "Canvas skips columns"),
-        (lambda: moodle_csv(CLASS, graded_at=datetime(2026, 1, 1)), "no time zone"),
         (
-            lambda: moodle_csv([RIGHT, StudentReport("student-09")], graded_at=GRADED),
-            "No number: student-09. No address: student-01, student-09",
+            lambda: moodle_csv([*CLASS, StudentReport("student-09")], roster=ADDRESSES),
+            "there is none for student-09",
         ),
         (
             lambda: canvas_csv([RIGHT, StudentReport("b", tests=(result("q-t", 1),))], "Sums"),
@@ -137,12 +138,6 @@ def test_a_comment_holds_no_message_of_a_test_and_no_html():
 def test_what_a_platform_would_misread_is_refused_in_words(call, said: str):
     with pytest.raises(GradingError, match=said):
         call()
-
-
-def test_a_class_that_all_have_addresses_needs_no_numbers():
-    reports = [StudentReport("a", tests=(result("q-t", 1),))]
-    text = moodle_csv(reports, graded_at=GRADED, roster={"a": Person("a", email="a@example.org")})
-    assert rows(text)[1][:4] == ["", "a", "a@example.org", "1"]
 
 
 def test_no_student_can_set_the_maximum_by_their_name():
@@ -174,7 +169,7 @@ def test_no_text_column_begins_a_formula(text: str):
     for written in (
         plain_csv([report, broken]),
         canvas_csv([report, broken], "Sums", roster=roster),
-        moodle_csv([report, broken], graded_at=GRADED, roster=roster),
+        moodle_csv([report, broken], roster=roster),
     ):
         for cell in (cell for row in rows(written) for cell in row):
             assert not cell.strip().startswith(("=", "+", "-", "@", "＝")), cell

@@ -123,10 +123,10 @@ def test_feedback_comes_as_an_archive_too(graded, run_grading):
     ("command", "said"),
     [
         ("feedback", "is not a name that Moodle gives a file"),
-        ("export", "Moodle finds students by the number in the names of the files it gives out"),
+        ("export", "Moodle finds students by their addresses, from the roster"),
     ],
 )
-def test_moodle_cannot_be_told_without_its_numbers_and_that_is_said(
+def test_moodle_cannot_be_told_without_what_it_finds_people_by(
     graded, run_grading, command: str, said: str
 ):
     folder, _ = graded
