@@ -18,7 +18,9 @@ pytestmark = pytest.mark.browser
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 CHAPTERS = sorted(path.stem for path in (ROOT / "book").glob("[0-9][0-9]-*.md"))
-PAGES = ["index", *CHAPTERS, "glossary", "api", "bibliography"]
+HANDBOOK = sorted(f"instructors/{p.stem}" for p in (ROOT / "book" / "instructors").glob("*.md"))
+HANDBOOK.remove("instructors/hostile-results")  # a part of another page
+PAGES = ["index", *CHAPTERS, "glossary", "api", "bibliography", *HANDBOOK]
 
 
 class _Silent(SimpleHTTPRequestHandler):
@@ -30,7 +32,7 @@ class _Silent(SimpleHTTPRequestHandler):
 def reports(built: Path) -> list[dict]:
     """What the browser found on each page, at desktop and phone width, light and dark."""
     screenshots = ROOT / "_build" / "screenshots"
-    screenshots.mkdir(exist_ok=True)
+    (screenshots / "instructors").mkdir(parents=True, exist_ok=True)
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Silent, directory=str(built)))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     command = [
