@@ -20,7 +20,7 @@ from pathlib import Path
 
 from nlp_course.grading.notebooks import GradingError
 
-MOST_FILE_BYTES = 201 << 20  # one more than a notebook may have, so that reading can say so
+MOST_FILE_BYTES = 65 << 20  # one more than a notebook may have, so that reading can say so
 MOST_BYTES = 4 << 30  # of a whole export
 MOST_NESTED_BYTES = 512 << 20  # of what one student zipped
 MOST_FILES = 20_000

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +68,7 @@ def _report(
         },
         late="" if late is None else explain(late, settings),
         penalty=sum(penalties),
-        warnings=outcome.notes,
+        warnings=(*outcome.notes, *_overruled(tested, grades)),
         sandbox=outcome.sandbox,
         seconds=outcome.seconds,
     )
@@ -91,6 +91,16 @@ def _tests(
         for cell in job.cells
         if cell.kind == "test"
     )
+
+
+def _overruled(tested: Iterable[str], grades: Mapping[str, Any]) -> list[str]:
+    """Tests whose points a person changed: a page may have done it with the person's click."""
+    return [
+        f"{name} was marked by hand: {grades[name].manual_score:g}, where the tests gave "
+        f"{grades[name].auto_score or 0.0:g}"
+        for name in sorted(tested)
+        if name in grades and grades[name].manual_score is not None
+    ]
 
 
 def _by_hand(grade: Any) -> float | None:

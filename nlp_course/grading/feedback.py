@@ -5,7 +5,6 @@ Formulas stay as text between dollars: what would set them comes from another ho
 
 from __future__ import annotations
 
-import builtins
 import re
 import textwrap
 import tomllib
@@ -35,6 +34,10 @@ OWN_KINDS = {
     "SessionLost": "the code ended its own process",
     "NotRun": "it was not run",
 }
+USUAL_KINDS = {
+    *("AssertionError", "AttributeError", "IndexError", "KeyError", "NameError", "TypeError"),
+    *("ValueError", "ZeroDivisionError", "NotImplementedError", "TimeoutError", "RuntimeError"),
+}
 
 
 def _harmless_in_picture(tag: str, name: str, value: str) -> bool:  # noqa: ARG001
@@ -44,9 +47,10 @@ def _harmless_in_picture(tag: str, name: str, value: str) -> bool:  # noqa: ARG0
     return name in {"alt", "height", "width"}
 
 
+# No id and no class: the formgrader's script finds marks by the one and buttons by the other.
 SAFE_ATTRIBUTES = {
     **bleach.ALLOWED_ATTRIBUTES,
-    "*": ["class", "id", "title"],
+    "*": ["title"],
     "img": _harmless_in_picture,
 }
 
@@ -177,10 +181,7 @@ class HideHiddenTests(ClearHiddenTests):
 
 
 def _kind(error: NotebookNode) -> str:
-    """A failure's kind; a student's own exception could carry a hidden test's input in its name."""
-    known = getattr(builtins, error.ename, None)
+    """A failure's kind, of a few: a student's code that chose among all would tell what it saw."""
     if error.ename in OWN_KINDS:
         return OWN_KINDS[error.ename]
-    if isinstance(known, type) and issubclass(known, BaseException):
-        return error.ename
-    return "Exception"
+    return error.ename if error.ename in USUAL_KINDS else "Exception"

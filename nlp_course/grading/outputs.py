@@ -13,11 +13,8 @@ OUTPUTS = 1000
 KEYS = 20  # forms of one output
 LINE, LINES = 2000, 100  # of a traceback
 ERROR_BYTES = 20_000  # kept free for an error, whatever was printed before it
-# What a page of feedback can show; a widget, say, would need a kernel.
-SHOWN = frozenset(
-    {f"text/{kind}" for kind in ("plain", "html", "markdown", "latex")}
-    | {f"image/{kind}" for kind in ("png", "jpeg", "gif", "svg+xml")}
-)
+# Text and pictures. HTML and what becomes HTML could reach for the marks of an instructor's page.
+SHOWN = frozenset({"text/plain"} | {f"image/{kind}" for kind in ("png", "jpeg", "gif", "svg+xml")})
 
 
 def reserve(limit: int) -> int:
@@ -43,7 +40,7 @@ def claimed_outputs(claimed: Any, was_cut: Any, limit: int) -> list[NotebookNode
     left, spare = limit - reserve(limit), reserve(limit) - 100
     cut, characters = was_cut is True, 0
     for output in claimed if type(claimed) is list else []:
-        if type(output) is not dict:
+        if type(output) is not dict or type(output.get("output_type")) is not str:
             continue
         is_error = output.get("output_type") == "error"
         made = _error(output, spare) if is_error else _output(output, left)
@@ -55,7 +52,7 @@ def claimed_outputs(claimed: Any, was_cut: Any, limit: int) -> list[NotebookNode
             spare -= size
         else:
             left -= size
-            cut = cut or (made.output_type == "stream" and made.text != output.get("text"))
+            cut = cut or (made.output_type == "stream" and len(made.text) < len(output["text"]))
             characters += len(made.get("text", ""))
         kept.append(made)
     if cut:
@@ -89,7 +86,8 @@ def _error(output: dict[Any, Any], left: int) -> NotebookNode | None:
 def _output(output: dict[Any, Any], left: int) -> NotebookNode | None:
     kind = output.get("output_type")
     if kind == "stream":
-        name = "stderr" if output.get("name") == "stderr" else "stdout"
+        said = output.get("name")
+        name = "stderr" if type(said) is str and said == "stderr" else "stdout"
         text = cleaned(output.get("text"), left)
         return new_output("stream", name=name, text=text) if text else None
     if kind not in ("display_data", "execute_result") or type(output.get("data")) is not dict:

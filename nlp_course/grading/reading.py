@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 from nlp_course.grading.notebooks import GradingError
 
-MOST_BYTES = 200 << 20
+MOST_BYTES = 64 << 20
 MOST_CELLS = 2000
 LARGE_BYTES = 20 << 20
 KINDS = ("code", "markdown", "raw")

@@ -7,7 +7,8 @@ The notebook is walked through twice, each time with a fresh process of the stud
 first walk the outputs are kept and visible tests run, in that process, as they did when the
 student ran them. In the second nothing of what is printed is kept, and hidden tests run: whatever
 a function keeps of a hidden test's input, no output that anyone sees comes after it. A hidden
-test runs on a copy of the process that is thrown away afterwards, so no other test learns of it.
+test runs on a copy of the process that is thrown away afterwards, so it changes nothing for the
+cells and tests after it, unless the student's code leaves word for itself in a file, say.
 What ends or blocks the process costs one test: the process is started again, and the cells before
 that test run in it again.
 """

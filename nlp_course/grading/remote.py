@@ -305,6 +305,8 @@ class Student:
             self._lose("its process has ended")
         except wire.WireError as error:
             self._lose(f"what it returned {error}")
+        if type(message) is not tuple or len(message) < 3 or type(message[2]) is not str:
+            return self._lose("it answered what is no answer")
         match message:
             case (int(), _, "ok", _, _) | (int(), _, "error", _, _, _, _):
                 return message

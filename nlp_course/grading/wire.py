@@ -362,7 +362,7 @@ class _Decoder:
             case ["c", float(real), float(imaginary)]:
                 return complex(real, imaginary)
             case ["r", start, stop, step]:
-                return range(_whole(start), _whole(stop), _whole(step))
+                return self._range(range(_whole(start), _whole(stop), _whole(step)))
             case ["z", list(parts)]:
                 return slice(*self._all(parts))
             case ["e"]:
@@ -439,6 +439,12 @@ class _Decoder:
         values = [item if type(item) in simple else self.decode(item) for item in items]
         self.depth -= 1
         return values
+
+    def _range(self, made: range) -> range:
+        """One that can be walked through: what does that in C cannot be interrupted."""
+        if (made.stop - made.start) // made.step > self.limits.items:
+            raise WireError(f"has more than {self.limits.items:,} items")
+        return made
 
     def _table(self, keys: list[Any], values: list[Any]) -> dict[Any, Any]:
         """Put in one by one: numbers chosen to collide make a dict of them quadratic."""

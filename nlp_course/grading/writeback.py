@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import deque
 from collections.abc import Sequence
 from typing import Any
@@ -47,7 +48,7 @@ def updated(old: Any, new: Any) -> Any:
     if isinstance(old, dict) and isinstance(new, dict):
         merged = {key: updated(old[key], new[key]) if key in old else new[key] for key in new}
         old.clear()
-        dict.update(old, merged)
+        old.update(merged)  # its own: an OrderedDict keeps its order beside
         return old
     if isinstance(old, set) and type(new) is set:
         old.clear()
@@ -83,5 +84,6 @@ def _updated_tensor(old: Any, new: Any) -> Any:
     fits = type(new) is torch.Tensor and new.shape == old.shape and new.dtype == old.dtype
     if not fits:
         return new
-    old.detach().copy_(new.detach())
+    with contextlib.suppress(RuntimeError):  # an expanded tensor has fewer numbers than places
+        old.detach().copy_(new.detach())
     return old

@@ -21,7 +21,7 @@ from nlp_course.grading import kernel, seccomp
 from nlp_course.grading.processes import become
 
 ROOT = Path(__file__).resolve().parents[2]
-USER = 54_321
+FIRST_USER, USERS = 50_000, 4096
 DOCKERS = (0, 1, 3, 4, 5, 6, 7, 8, 10, 13, 18, 27, 29, 31)  # capabilities
 LANDLOCK = {"create": (444, 444), "add": (445, 445), "restrict": (446, 446)}
 NAMESPACES = ("unshare", "setns", "mount", "umount2", "pivot_root", "move_mount")
@@ -101,7 +101,7 @@ def main() -> None:
     if os.geteuid() == 0 and {"ordinary", "container"} & {*wanted}:
         open_up({Path(sys.prefix), Path(os.path.realpath(sys.executable)).parents[1], ROOT})
     if os.geteuid() == 0 and "ordinary" in wanted:
-        become(USER)
+        become(FIRST_USER + os.getpid() % USERS)  # another for who runs beside it
         os.environ["HOME"] = "/nonexistent"
     if "container" in wanted and os.geteuid() == 0:
         keep_capabilities(DOCKERS)

@@ -92,9 +92,13 @@ def test_marks_given_by_hand_are_in_the_next_report_without_grading(
     grade(run_grading, course)
     with Gradebook(f"sqlite:///{course.root}/autumn/gradebook.db") as book:
         book.find_grade("q03-derivation", NAME, NAME, "amal").manual_score = 2.5
+        book.find_grade("q01-total-tests", NAME, NAME, "amal").manual_score = 1
         book.db.commit()
     run(run_grading, course, "report")
     assert read_marks(course.root / f"autumn/reports/{NAME}.csv")["amal"]["total"] == "8.5"
+    page = (course.root / f"autumn/reports/{NAME}.html").read_text()
+    assert "q01-total-tests was marked by hand: 1, where the tests gave 1" in page
+    assert "q03-derivation was marked by hand" not in page
 
 
 def test_only_those_named_are_graded(run_grading, course: Course, hand_in):

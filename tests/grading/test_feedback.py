@@ -37,6 +37,11 @@ def render(source: str, **cell: object) -> str:
         ("<img src='https://localhost/who-reads.png'>", "localhost"),
         ("<img src='//localhost/who-reads.png'>", "localhost"),
         ("![mine](https://localhost/who-reads.png)", "localhost"),
+        # The formgrader finds marks by these, and saves them when it is clicked.
+        ("<span id='q01-total-hidden'></span>", "id="),
+        ("# q01-total-hidden", "id="),
+        ("<div class='full-credit modal-backdrop fade'></div>", "class="),
+        ("<a class='full-credit' name='q01-total' href='#'>here</a>", "class="),
     ],
 )
 def test_what_could_run_does_not(source: str, harm: str):
@@ -83,6 +88,7 @@ def test_a_visible_test_shows_what_failed():
         ("TestTimeout", "TimeoutError"),
         ("Got_7_Wanted_42", "Exception"),
         ("print", "Exception"),  # a builtin, and no failure
+        ("BufferError", "Exception"),  # chosen among many it would tell more
     ],
 )
 def test_a_failure_that_a_student_named_does_not_carry_a_hidden_input_out(kind: str, said: str):

@@ -107,12 +107,16 @@ def pretended(lacks: tuple[str, ...]) -> None:
 
 
 @pytest.fixture(scope="module")
-def reports(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Future[Said]]]:
-    """Two at a time: much of what is tried is waiting."""
+def reports(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, Future[Said]]]:
+    """Of the machines that are asked for; two at a time, since much of what is tried is waiting."""
     folder = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         folder = folder.parent
-    here = [one for one in MACHINES if not one.lacks or os.geteuid() == 0]
+    calls = [getattr(item, "callspec", None) for item in request.session.items]
+    asked = {call.params["machine"] for call in calls if call and "machine" in call.params}
+    here = [one for one in MACHINES if one in asked and (not one.lacks or os.geteuid() == 0)]
     with ThreadPoolExecutor(2) as executor:
         yield {one.name: executor.submit(report, one, folder) for one in here}
         executor.shutdown(cancel_futures=True)
@@ -261,7 +265,10 @@ def test_disk_is_bounded(machine: Machine, said: Said, kind: str):
 
 
 def test_number_of_files_is_bounded(said: Said):
-    assert said["many files"].get("reached", 0) < 60_000
+    if said["namespaces"]:
+        assert said["many files"]["reached"] < 50_000
+    else:
+        assert said["many files"]["ended"] == "it wrote more than 48 MB, or too many files"
 
 
 def test_folders_nested_deep_and_closed_stop_nothing(said: Said):

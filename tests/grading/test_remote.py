@@ -1120,6 +1120,9 @@ def test_outputs_that_are_none_are_left_out():
         {"output_type": "display_data", "data": {"image/png": "no base64!"}},
         {"output_type": "display_data", "data": {"application/x-widget": "x"}},
         {"output_type": "stream", "text": b"bytes"},
+        {"output_type": np.ones(2)}, {"output_type": "stream", "name": np.ones(2), "text": ""},
+        {"output_type": "stream", "text": np.ones(2)},
+        {"output_type": "display_data", "data": {"text/html": "<b>bold</b>"}},
     ):  # fmt: skip
         kept = claimed_outputs([bad, good], False, 10_000)
         assert [output.text for output in kept if output.text == "said"] == ["said"]

@@ -23,6 +23,15 @@ HEADERS = {
 }
 EVERY = seccomp.DENIED | seccomp.ABSENT | seccomp.MARKS | seccomp.ON_PROCESSES | seccomp.SIGNALS
 EVERY |= {"clone": seccomp.CLONE, "socketpair": seccomp.SOCKETPAIR}
+# What Docker, too, refuses to who has no capability for it; from its documentation.
+DOCKERS = (
+    *("acct", "add_key", "bpf", "clock_adjtime", "clock_settime", "delete_module", "finit_module"),
+    *("init_module", "ioperm", "iopl", "kcmp", "kexec_file_load", "kexec_load", "keyctl"),
+    *("lookup_dcookie", "mount", "move_pages", "open_by_handle_at", "perf_event_open"),
+    *("personality", "pivot_root", "process_vm_readv", "process_vm_writev", "ptrace", "quotactl"),
+    *("reboot", "request_key", "setns", "settimeofday", "swapon", "swapoff", "umount2", "unshare"),
+    "userfaultfd",
+)
 ALLOWED = "allowed"
 machines = pytest.mark.parametrize("machine", seccomp.MACHINES)
 
@@ -84,6 +93,14 @@ def test_what_is_denied_fails(machine: str):
         if number is not None:
             expected = "ENOSYS" if name in seccomp.ABSENT else "EPERM"
             assert verdict(machine, number, 1, 2, 3) == expected, name
+
+
+@machines
+def test_what_docker_refuses_is_refused(machine: str):
+    for name in DOCKERS:
+        number = number_of(name, machine)
+        if number is not None:
+            assert verdict(machine, number) in ("EPERM", "ENOSYS"), name
 
 
 @machines

@@ -204,9 +204,19 @@ def test_any_text_is_taken(text: str):
         '"""' * 20_000,
         "\\\n" * 30_000,
         '"\\\n' * 20_000,
+        '!: "\\"\\"\\"' + "\\x" * 30_000,
         "\ud800 = 1",
     ],
-    ids=["empty", "nulls", "brackets", "quotes", "continued", "open strings", "surrogate"],
+    ids=[
+        "empty",
+        "nulls",
+        "brackets",
+        "quotes",
+        "continued",
+        "open strings",
+        "escaped",
+        "surrogate",
+    ],
 )
 def test_hostile_text_takes_no_time(text: str):
     start = time.perf_counter()

@@ -44,7 +44,10 @@ hashable = st.recursive(
     max_leaves=6,
 )
 leaves = hashable_leaves | st.binary().map(bytearray) | st.just(...)
-ranges = st.builds(range, st.integers(), st.integers(), st.integers(1, 9))
+ranges = st.builds(
+    lambda start, length, step: range(start, start + length * step, step),
+    *(st.integers(), st.integers(-(10**20), 1000), st.sampled_from([1, 9, -1, -7])),
+)
 plain = st.recursive(
     leaves | ranges,
     lambda inner: st.one_of(
@@ -373,6 +376,14 @@ def test_what_doubles_at_each_level_is_refused_before_it_is_large():
 @pytest.mark.parametrize("value", [10**99, -(10**99), 1 << 320, 0])
 def test_whole_numbers_up_to_the_limit(value: int):
     assert loads(dumps(value, limits=SMALL), limits=SMALL) == value
+
+
+def test_a_range_without_end_is_refused():
+    for made in (range(10**18), range(0, -(10**12), -3)):
+        with pytest.raises(wire.WireError, match="has more than"):
+            loads(dumps(made))
+    for made in (range(0), range(5, 0, -2), range(10**30, 10**30 + 4, 2)):
+        assert loads(dumps(made)) == made
 
 
 def test_whole_numbers_beyond_it_are_refused_without_being_read():

@@ -44,7 +44,7 @@ class Prisoner:
         ours, theirs = socket.socketpair()
         self.process: Process = client.start(theirs)
         theirs.close()
-        ours.settimeout(30)
+        ours.settimeout(60)
         self._channel, self._file = ours, ours.makefile("rwb")
 
     def say(self, name: str, **arguments: Any) -> None:
