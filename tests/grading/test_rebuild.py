@@ -306,6 +306,6 @@ def test_without_a_label_a_function_of_another_name_is_no_answer_but_is_kept(han
     assert added(rebuilt)[0][0] == "q01-one-tests"
 
 
-def test_a_file_of_more_than_200_mb_is_not_even_read():
+def test_a_file_that_is_too_large_is_not_even_read():
     with pytest.raises(IntakeError, match="without outputs"):
         read_cells(bytes(MOST_BYTES + 1))
