@@ -223,7 +223,9 @@ def _of_student(trace: types.TracebackType | None) -> types.TracebackType | None
 
 def prepare() -> None:
     """What every student's process needs; done once, before any of them is forked."""
-    _shell()
+    shell = _shell()
+    if "matplotlib" in sys.modules:  # imported before the shell that is to show its figures
+        shell.enable_matplotlib("inline")
 
 
 def _no_input(prompt: object = "") -> str:  # noqa: ARG001
@@ -530,9 +532,6 @@ def _state(value: Any) -> Any:
 def serve(channel: socket.socket) -> None:
     """Serve one student's notebook until the channel closes."""
     os.environ.update(ENVIRONMENT)
-    matplotlib = sys.modules.get("matplotlib")
-    if matplotlib is not None:
-        matplotlib.use(ENVIRONMENT["MPLBACKEND"])
     served = Agent(channel)
     random.seed(0)
     np.random.seed(0)  # noqa: NPY002

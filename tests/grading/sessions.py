@@ -32,8 +32,13 @@ def fork(child: Callable[[socket.socket], None]) -> tuple[socket.socket, int]:
     return ours, pid
 
 
+def _serve(channel: socket.socket) -> None:
+    agent.prepare()
+    agent.serve(channel)
+
+
 @contextlib.contextmanager
-def session(child: Callable[[socket.socket], None] = agent.serve) -> Iterator[Student]:
+def session(child: Callable[[socket.socket], None] = _serve) -> Iterator[Student]:
     """A student's process; whatever it does, it is gone afterwards."""
     channel, pid = fork(child)
     student = Student(channel, interrupt=lambda: os.kill(pid, signal.SIGINT))

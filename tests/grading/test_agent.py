@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -126,13 +127,40 @@ def test_forms_of_what_is_shown(run: Run):
     assert all(type(value) is str for output in outputs for value in output.data.values())
 
 
-@pytest.mark.parametrize("how", ["plt.show()", "fig", "%matplotlib inline", "plt.gcf()"])
+FIGURE = "import matplotlib.pyplot as plt\nfig, ax = plt.subplots()\nax.plot([1])\n"
+
+
+def _pictures(outputs: list[NotebookNode]) -> list[bytes]:
+    shown = [output.data for output in outputs if "data" in output]
+    return [base64.b64decode(data["image/png"])[:4] for data in shown if "image/png" in data]
+
+
+@pytest.mark.parametrize("how", ["", "plt.show()", "%matplotlib inline"])
 def test_figures_are_pictures(run: Run, how: str):
-    outputs = run(
-        f"import matplotlib.pyplot as plt\nfig, ax = plt.subplots()\nax.plot([1])\n{how}", 60.0
-    )
-    pictures = [output.data["image/png"] for output in outputs if "image/png" in output.data]
-    assert base64.b64decode(pictures[0]).startswith(b"\x89PNG")
+    assert _pictures(run(FIGURE + how, 60.0)) == [b"\x89PNG"]
+    assert run("plt.get_fignums()")[0].data["text/plain"] == "[]"
+
+
+@pytest.mark.parametrize("how", ["fig;", "fig", "plt.gcf()"])
+def test_a_figure_that_is_a_cells_value_is_a_picture(run: Run, how: str):
+    assert set(_pictures(run(FIGURE + how, 60.0))) == {b"\x89PNG"}
+
+
+@pytest.mark.parametrize("backend", ["agg", "module://matplotlib_inline.backend_inline"])
+def test_figures_are_pictures_where_matplotlib_was_imported_before(backend: str):
+    """As where it is imported once, in the process that all of them are copies of."""
+
+    def child(channel: socket.socket) -> None:
+        os.environ["MPLBACKEND"] = backend
+        import matplotlib.pyplot as plt
+
+        plt.switch_backend(backend)
+        agent.prepare()
+        agent.serve(channel)
+
+    with session(child) as student:
+        assert _pictures(student.run_cell(FIGURE, 60.0)) == [b"\x89PNG"]
+        assert _pictures(student.run_cell("plt.plot([2])\nplt.show()", 60.0)) == [b"\x89PNG"]
 
 
 def test_top_level_await_magics_and_the_shell(run: Run):

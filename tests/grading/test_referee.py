@@ -128,6 +128,13 @@ def test_what_a_cell_writes_to_stderr_costs_nothing(engine: Engine, source: str)
     assert statuses(outcome) == [PASSED]
 
 
+def test_figures_stay_in_what_a_student_gets_back(engine: Engine):
+    figure = answer("import matplotlib.pyplot as plt\nplt.plot([1, 2])")
+    outcome = engine.run(job(figure, answer(SECOND), check(SECOND_TEST)))
+    assert any("image/png" in output.get("data", {}) for output in outcome.cells[0].outputs)
+    assert statuses(outcome) == [PASSED]
+
+
 # What ends, blocks, or breaks -------------------------------------------------------------------
 
 
