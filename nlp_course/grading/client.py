@@ -31,6 +31,10 @@ class Process:
         """Why it ended; None if it has not in so many seconds."""
         return self._client.wait(self._key, timeout)
 
+    def usage(self, timeout: float) -> float | None:
+        """Seconds of a core that it and all that it started have had; None if it has ended."""
+        return self._client.usage(self._key, timeout)
+
 
 class Client:
     """Asks a warm process; one thread's. When its socket closes, its processes are killed."""
@@ -66,21 +70,49 @@ class Client:
         """Why a process ended."""
         until = time.monotonic() + timeout
         while key not in self._ends:
-            left = until - time.monotonic()
-            if left <= 0:
-                return None
-            self._control.settimeout(left)
             try:
-                data = self._control.recv(MESSAGE_BYTES)
+                self._hear(until)
             except TimeoutError:
                 return None
-            except OSError:
-                data = b""
-            finally:
-                self._control.settimeout(None)
-            if not data:
-                return "the process that starts notebooks has ended"
-            message = json.loads(data)
-            if "ended" in message:
-                self._ends[message["ended"]] = message["why"]
+            except EOFError as error:
+                return str(error)
         return self._ends[key]
+
+    def usage(self, key: int, timeout: float) -> float | None:
+        """Seconds of a core that a process has had."""
+        self.ask(do="usage", id=key)
+        until = time.monotonic() + timeout
+        while key not in self._ends:
+            try:
+                message = self._hear(until)
+            except (TimeoutError, EOFError):
+                return None
+            if message.get("usage") == key:
+                return float(message["seconds"])
+        return None
+
+    def _hear(self, until: float) -> dict[str, Any]:
+        """The next message; whose process has ended is kept in mind.
+
+        Raises
+        ------
+        TimeoutError, EOFError : there is none in time, there will be none any more.
+        """
+        left = until - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        self._control.settimeout(left)
+        try:
+            data = self._control.recv(MESSAGE_BYTES)
+        except TimeoutError:
+            raise
+        except OSError:
+            data = b""
+        finally:
+            self._control.settimeout(None)
+        if not data:
+            raise EOFError("the process that starts notebooks has ended")
+        message: dict[str, Any] = json.loads(data)
+        if "ended" in message:
+            self._ends[message["ended"]] = message["why"]
+        return message

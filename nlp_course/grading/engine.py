@@ -146,7 +146,7 @@ def _close(started: Future[Warm]) -> None:
 
 
 def _follow(channel: socket.socket, referee: Process, job: Job) -> tuple[list[str], str]:
-    """What a referee says, and why it stopped before its end, where it did."""
+    """What a referee says of each cell, and what is to be said of the whole, if anything."""
     until = time.monotonic() + job.notebook_timeout + MARGIN
     messages: list[str] = []
     try:
@@ -154,8 +154,8 @@ def _follow(channel: socket.socket, referee: Process, job: Job) -> tuple[list[st
         while True:
             left = max(until - time.monotonic(), 0.01)
             message = wire.receive(channel, left, MESSAGE_LIMIT).decode()
-            if message == "end":
-                return messages, ""
+            if message.startswith("end "):
+                return messages, message.removeprefix("end ")
             if message.startswith("failed "):
                 raise GradingError(
                     "the course's own code failed while it graded: "

@@ -12,6 +12,10 @@ from typing import Any, Literal
 from nlp_course.grading.scoring import Status
 
 HIDDEN = "BEGIN HIDDEN TESTS"
+STARVED = (
+    "it ran out of time, but had a processor for less than a quarter of it: "
+    "either it waits for something, or the machine had too much else to do"
+)
 
 
 @dataclass(frozen=True)
@@ -102,6 +106,11 @@ class Outcome:
     sandbox: str = ""
     seconds: float = 0.0
     notes: tuple[str, ...] = ()
+
+    @property
+    def starved(self) -> bool:
+        """Whether it might pass more tests on a machine with less to do."""
+        return STARVED in self.notes
 
     def to_json(self) -> str:
         """The outcome as one line of text."""

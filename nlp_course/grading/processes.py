@@ -15,17 +15,24 @@ NOBODYS = 1 << 62  # bytes, where they cannot be counted: more than any bound
 
 @dataclass(frozen=True)
 class Seen:
-    """A process at one moment; memory in bytes, what is shared counted in full."""
+    """A process at one moment.
+
+    Parameters
+    ----------
+    resident : bytes of memory, what is shared counted in full
+    seconds : of a core, its own and those of its children that it has waited for
+    """
 
     pid: int
     parent: int
     uid: int
     resident: int
+    seconds: float
 
 
 def look() -> dict[int, Seen]:
     """All processes that can be seen, by number."""
-    page = os.sysconf("SC_PAGE_SIZE")
+    page, tick = os.sysconf("SC_PAGE_SIZE"), os.sysconf("SC_CLK_TCK")
     found = {}
     for name in os.listdir("/proc"):
         if not name.isdigit():
@@ -36,7 +43,8 @@ def look() -> dict[int, Seen]:
                 fields = file.read().rpartition(b")")[2].split()
         except OSError:  # it has ended
             continue
-        found[int(name)] = Seen(int(name), int(fields[1]), uid, int(fields[21]) * page)
+        used = sum(map(int, fields[11:15])) / tick
+        found[int(name)] = Seen(int(name), int(fields[1]), uid, int(fields[21]) * page, used)
     return found
 
 

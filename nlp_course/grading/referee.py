@@ -35,9 +35,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from nlp_course.grading import wire
-from nlp_course.grading.job import CellOutcome, Job, JobCell
+from nlp_course.grading.job import STARVED, CellOutcome, Job, JobCell
 from nlp_course.grading.remote import CallTimeout, SessionLost, Student, StudentError
-from nlp_course.grading.sandbox import Client
+from nlp_course.grading.sandbox import Client, Process
 from nlp_course.grading.scoring import Status
 
 # How often one walk starts the student's process again after a cell, not a test, has ended it.
@@ -64,6 +64,9 @@ class Session(Protocol):
     def end(self) -> str:
         """Kill what is left of it; why it ended by itself, where it did."""
 
+    def starved(self) -> bool:
+        """Whether it has had a core for less than a quarter of its time."""
+
 
 class Referee:
     """One submission's walks.
@@ -88,6 +91,7 @@ class Referee:
         self._own: dict[str, Any] | None = None  # names of the set-up cells, on this side
         self._ended_it: dict[int, str] = {}  # cells that ended the process, and how
         self._too_slow: set[int] = set()  # cells that took all of their time
+        self.starved = False  # it ran out of time when it had hardly been given any
 
     def run(self) -> None:
         """Walk through the notebook."""
@@ -133,6 +137,11 @@ class _Walk:
         left = self._referee._until - time.monotonic()
         return min(self._job.cell_timeout, max(left, 0.0))
 
+    def _out_of_time(self) -> None:
+        """Find out whose fault it is, while the process is still there."""
+        if self._session is not None and self._session.starved():
+            self._referee.starved = True
+
     def _live(self) -> Student:
         """The student's process, with all cells so far run in it, but for those that end it."""
         while self._session is None:
@@ -149,18 +158,20 @@ class _Walk:
 
     def _run_in(self, student: Student, cell: JobCell) -> tuple[list[dict[str, Any]], bool]:
         """Outputs of a cell, and whether the process is still there."""
+        seconds, begun, limit = self._seconds(), time.monotonic(), self._job.output_limit
+        if cell.index in self._referee._too_slow:
+            seconds = min(seconds, AGAIN)
         try:
-            seconds = self._seconds()
-            if cell.index in self._referee._too_slow:
-                seconds = min(seconds, AGAIN)
-            begun, limit = time.monotonic(), self._job.output_limit
             outputs = student.run_cell(cell.source, seconds, output_limit=limit)
             if time.monotonic() - begun > seconds:
+                self._out_of_time()
                 self._referee._too_slow.add(cell.index)
                 if outputs and outputs[-1].get("ename") == "KeyboardInterrupt":
                     said = f"this cell took more than {seconds:.0f} seconds, and was stopped"
                     return [*map(dict, outputs[:-1]), _error("TimeoutError", said)], True
         except SessionLost as lost:
+            if time.monotonic() - begun > seconds:
+                self._out_of_time()
             why = self._lose(lost)
             self._referee._ended_it[cell.index] = why
             self._past = [past for past in self._past if past is not cell]
@@ -178,6 +189,7 @@ class _Walk:
         if cell.index in self._referee._ended_it:
             return
         if self._seconds() == 0:
+            self._out_of_time()
             outputs = [_error("NotRun", "the notebook had used all of its time")]
         else:
             try:
@@ -193,6 +205,7 @@ class _Walk:
     def _test(self, cell: JobCell) -> CellOutcome:
         begun = time.monotonic()
         if self._seconds() == 0:
+            self._out_of_time()
             return _not_run("the notebook had used all of its time")
         try:
             live = self._live()
@@ -227,6 +240,8 @@ class _Walk:
         except BaseException as caught:  # the student's code chooses what a test runs into
             error = caught
             failure = _status(caught)
+        if failure is Status.TIMEOUT:
+            self._out_of_time()
         # A test that expects an error must not take the end of the process for one.
         if student.lost is not None and failure is not Status.TIMEOUT:
             failure, error = Status.ERROR, SessionLost(student.lost)
@@ -336,7 +351,12 @@ class _Sandboxed:
     """A student's process in the sandbox."""
 
     student: Student
-    process: Any
+    process: Process
+    begun: float = dataclasses.field(default_factory=time.monotonic)
+
+    def starved(self) -> bool:
+        used = self.process.usage(5.0)
+        return used is not None and used < (time.monotonic() - self.begun) / 4
 
     def end(self) -> str:
         why = self.process.ended(0.5) if self.student.lost is not None else None
@@ -346,7 +366,7 @@ class _Sandboxed:
 
 
 def serve(channel: socket.socket, sandbox: socket.socket) -> None:
-    """Referee one submission: a job in, its cells' outcomes out, one message each, then "end"."""
+    """Referee one submission: a job in, its cells' outcomes out, one message each, then an end."""
     resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
     job = Job.from_json(wire.receive(channel, None, 1 << 30).decode())
     client = Client(sandbox)
@@ -362,8 +382,9 @@ def serve(channel: socket.socket, sandbox: socket.socket) -> None:
         wire.send(channel, text.encode())
 
     try:
-        Referee(job, start, report).run()
-        last = "end"
+        referee = Referee(job, start, report)
+        referee.run()
+        last = f"end {STARVED if referee.starved else ''}"
     except Exception:  # a fault of the course's or of ours, not of the student's
         last = "failed " + traceback.format_exc()
     wire.send(channel, last.encode())

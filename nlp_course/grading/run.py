@@ -4,6 +4,9 @@ Notebooks run wherever the executor has its workers: threads of this process, ea
 for a sandboxed process, or a Dask cluster. What became of a notebook is kept in a file at once.
 This process alone writes the gradebook, through nbgrader's own step. Killed and started again,
 a grading takes from the files what is done, and ends with the same marks.
+
+A notebook that ran out of time and was hardly given any is run again after all the others, alone:
+one notebook's many processes must not cost its neighbours their marks.
 """
 
 from __future__ import annotations
@@ -82,7 +85,7 @@ def grade_class(
         return Graded(student, kind + line)
 
     with one_engine():
-        waiting: dict[Future[str], tuple[str, Job]] = {}
+        waiting: dict[Future[str], tuple[str, Job, Surroundings]] = {}
         chosen = list(students)
         withdraw(book, assignment, chosen)
         for student in chosen:
@@ -96,16 +99,31 @@ def grade_class(
             if not again and results.read(assignment, student, job) is not None:
                 yield record(student)
                 continue
-            waiting[executor.submit(run_job, job.to_json(), around)] = (student, job)
+            future = executor.submit(run_job, job.to_json(), around)
+            waiting[future] = (student, job, around)
 
-        for future in as_completed(waiting):
-            student, job = waiting.pop(future)
+        def finish(future: Future[str], student: str, job: Job, *, alone: bool) -> Graded | None:
+            """Keep what became of a notebook; None if it is to run again, alone."""
             try:
-                results.write(assignment, student, job, Outcome.from_json(future.result()))
+                outcome = Outcome.from_json(future.result())
+                if outcome.starved and not alone:
+                    return None
+                results.write(assignment, student, job, outcome)
             except Exception as error:
-                yield fail(student, error)
-                continue
-            yield record(student)
+                return fail(student, error)
+            return record(student)
+
+        alone, starved = len(waiting) == 1, []
+        for future in as_completed(waiting):
+            student, job, around = waiting.pop(future)
+            if done := finish(future, student, job, alone=alone):
+                yield done
+            else:
+                starved.append((student, job, around))
+        for student, job, around in starved:
+            future = executor.submit(run_job, job.to_json(), around)
+            if done := finish(future, student, job, alone=True):
+                yield done
 
 
 @contextmanager

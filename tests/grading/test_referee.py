@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from nlp_course.grading.engine import Engine, Surroundings
-from nlp_course.grading.job import CellOutcome, Job, JobCell, Outcome
+from nlp_course.grading.job import STARVED, CellOutcome, Job, JobCell, Outcome
 from nlp_course.grading.notebooks import GradingError
 from nlp_course.grading.referee import RESTARTS
 from nlp_course.grading.scoring import Status
@@ -249,6 +249,29 @@ def test_a_hidden_test_changes_nothing_for_what_comes_after_it(engine: Engine):
     hidden = check("### BEGIN HIDDEN TESTS\nassert keep(1) == [1]\n### END HIDDEN TESTS")
     asked = job(KEEP, check("assert keep(0) == [0]"), hidden, hidden)
     assert statuses(engine.run(asked)) == [PASSED] * 3
+
+
+@pytest.mark.parametrize(
+    ("wait", "starved"),
+    [
+        ("while True: pass", False),
+        ("import time; time.sleep(1000)", True),
+        (
+            "import subprocess, sys\n"
+            "    subprocess.run([sys.executable, '-S', '-c', 'while True: pass'], check=False)",
+            False,  # it had a core, though not in its own process
+        ),
+    ],
+)
+@pytest.mark.parametrize("where", ["cell", "visible test", "hidden test"])
+def test_out_of_time_is_told_from_out_of_turn(engine: Engine, wait: str, starved: bool, where: str):
+    """A neighbour's processes leave others little; what only waits looks the same."""
+    function = answer(f"def means(x):\n    {wait}\n" + "means(1)" * (where == "cell"))
+    hidden = "### BEGIN HIDDEN TESTS\n" * (where == "hidden test")
+    outcome = engine.run(job(function, check(hidden + "means(1)"), seconds=2))
+    assert TIMEOUT in statuses(outcome) or where == "cell"
+    assert outcome.starved is starved
+    assert outcome.notes == ((STARVED,) if starved else ())
 
 
 def test_tests_that_end_the_process_cost_themselves_alone(engine: Engine):

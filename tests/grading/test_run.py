@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
+from dataclasses import replace
 from pathlib import Path
 
 import nbformat
@@ -23,9 +24,11 @@ from nlp_course.grading.classbook import student_reports
 from nlp_course.grading.classroom import Classroom
 from nlp_course.grading.course import Course
 from nlp_course.grading.execute import Results
+from nlp_course.grading.job import STARVED, Outcome
 from nlp_course.grading.notebooks import GradingError, read_notebook
 from nlp_course.grading.run import dask, grade_class, threads
 from nlp_course.grading.sample import large_class
+from nlp_course.grading.scoring import Status
 from nlp_course.grading.seeds import read_secret
 from tests.grading.conftest import write_course
 
@@ -275,6 +278,63 @@ def test_what_a_worker_cannot_do_is_named_and_stops_no_other(
     reports = {one.student: one for one in student_reports(classroom)}
     assert reports["student-01"].failure == "MemoryError: the worker was lost"
     assert reports["student-03"].failure == "it has not been graded yet"
+
+
+def test_what_was_starved_runs_again_alone_after_the_others(
+    undisturbed: Classroom, another: Callable[[str], Classroom]
+):
+    class Crowded(Counting):
+        """It has no time for the second and the third notebook that it is asked for."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.jobs: list[str] = []
+
+        def submit(self, function, /, *arguments, **options) -> Future:
+            self.jobs.append(arguments[0])
+            future = super().submit(function, *arguments, **options)
+            if self.asked in (2, 3):
+                outcome = Outcome.from_json(future.result())
+                cells = {
+                    index: replace(cell, status=cell.status and Status.TIMEOUT)
+                    for index, cell in outcome.cells.items()
+                }
+                short = replace(outcome, cells=cells, notes=(STARVED,))
+                future = Future()
+                future.set_result(short.to_json())
+            return future
+
+    classroom, executor = another("crowded"), Crowded()
+    students = ["student-01", "student-02", "student-03", "student-04"]
+    graded = classroom.grade(executor, students)
+    assert [one.failure for one in graded] == [None] * 4
+    assert sorted(one.student for one in graded) == students
+    assert len(executor.jobs) == 6
+    assert set(executor.jobs[4:]) == set(executor.jobs[1:3])
+    expected = marks(undisturbed)
+    assert {student: marks(classroom)[student] for student in students} == {
+        student: expected[student] for student in students
+    }
+
+
+def test_what_only_waits_is_run_no_third_time_and_its_report_says_so(
+    undisturbed: Classroom, another: Callable[[str], Classroom]
+):
+    class Waiting(Counting):
+        def submit(self, function, /, *arguments, **options) -> Future:
+            future = super().submit(function, *arguments, **options)
+            waited = replace(Outcome.from_json(future.result()), notes=(STARVED,))
+            again: Future = Future()
+            again.set_result(waited.to_json())
+            return again
+
+    classroom, executor = another("waiting"), Waiting()
+    classroom.grade(executor, ["student-01", "student-02"])
+    assert executor.asked == 4
+    classroom.grade(executor, ["student-03"])  # it ran alone
+    assert executor.asked == 5
+    reports = {one.student: one for one in student_reports(classroom)}
+    assert STARVED in reports["student-01"].warnings
 
 
 @pytest.mark.slow

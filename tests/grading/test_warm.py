@@ -63,6 +63,17 @@ def descriptors(channel):
     channel.sendall(" ".join(os.listdir("/proc/self/fd")).encode())
 
 
+def works(channel):
+    child = os.fork()
+    while time.process_time() < 0.3:
+        pass
+    if child == 0:
+        os._exit(0)
+    os.waitpid(child, 0)
+    channel.sendall(b"done")
+    channel.recv(1)
+
+
 def starts_more(channel):
     child = subprocess.Popen(["sleep", "61"])
     channel.sendall(str(child.pid).encode())
@@ -358,3 +369,25 @@ def test_gpu_is_passed_only_where_it_is_asked_for(
     assert "/dev/nvidia0" not in without
     place = given.index("/dev/nvidia0")
     assert given[place - 1 : place + 2] == ["--dev-bind", "/dev/nvidia0", "/dev/nvidia0"]
+
+
+def test_usage_is_what_a_process_and_its_children_had_of_a_core():
+    with start_trusted("entries:works", []) as warm:
+        working, process = start(warm)
+        assert working.recv(10) == b"done"
+        used = process.usage(10.0)
+        assert used is not None
+        assert 0.55 <= used < 2
+        process.kill()
+        assert process.ended(10.0) == "killed"
+        assert process.usage(10.0) is None
+        working.close()
+
+
+def test_usage_of_what_waits_is_nothing(echoing: Warm):
+    channel, process = start(echoing)
+    time.sleep(0.2)
+    used = process.usage(10.0)
+    assert used is not None
+    assert used < 0.1
+    channel.close()
