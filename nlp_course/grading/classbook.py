@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from nbformat import NotebookNode
 from nbgrader.api import Gradebook, MissingEntry
 
 from nlp_course.grading.classroom import Classroom
@@ -16,6 +17,8 @@ from nlp_course.grading.notebooks import answer_cells, read_notebook
 from nlp_course.grading.receipts import Kept, Receipt, from_iso, read_receipt
 from nlp_course.grading.roster import Person
 from nlp_course.grading.scoring import Status, StudentReport, TestResult
+
+OUTDATED = "another notebook was taken in since this one was graded: grade it again"
 
 
 def student_reports(classroom: Classroom) -> list[StudentReport]:
@@ -40,13 +43,14 @@ def _report(
     receipt = receipt_of(classroom, student)
     results = Results(Path(classroom.config.Execute.results))
     job, outcome, failure = results.latest(assignment, student)
+    submitted = _submitted(classroom, student)
     about: dict[str, Any] = {
         "student": student,
         "name": person.name,
         "lms_id": person.lms_id,
         "repairs": receipt.repairs,
         "handed_in": from_iso(next((k.handed_in for k in _graded(receipt)), "")),
-        "answers": _answers(classroom, student),
+        "answers": {name: cell.source for name, cell in answer_cells(submitted).items()},
     }
     if job is None or outcome is None:
         return StudentReport(**about, failure=failure)
@@ -68,7 +72,11 @@ def _report(
         },
         late="" if late is None else explain(late, settings),
         penalty=sum(penalties),
-        warnings=(*outcome.notes, *_overruled(tested, grades)),
+        warnings=(
+            *([] if _ran(job, submitted) else [OUTDATED]),
+            *outcome.notes,
+            *_overruled(tested, grades),
+        ),
         sandbox=outcome.sandbox,
         seconds=outcome.seconds,
     )
@@ -130,7 +138,17 @@ def _graded(receipt: Receipt) -> list[Kept]:
     return [kept for kept in receipt.files if kept.name == receipt.graded]
 
 
-def _answers(classroom: Classroom, student: str) -> dict[str, str]:
+def _submitted(classroom: Classroom, student: str) -> NotebookNode:
     name = classroom.assignment
-    path = classroom.folder / "submitted" / student / name / f"{name}.ipynb"
-    return {name: cell.source for name, cell in answer_cells(read_notebook(path)).items()}
+    return read_notebook(classroom.folder / "submitted" / student / name / f"{name}.ipynb")
+
+
+def _ran(job: Job, submitted: NotebookNode) -> bool:
+    """Whether what was run is what was taken in last."""
+    restored = {cell.index for cell in job.cells if cell.kind != "student"}
+    now = {
+        index: cell.source
+        for index, cell in enumerate(submitted.cells)
+        if cell.cell_type == "code" and cell.source.strip() and index not in restored
+    }
+    return now == {cell.index: cell.source for cell in job.cells if cell.kind == "student"}

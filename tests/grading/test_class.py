@@ -8,6 +8,7 @@ import nbformat
 import pytest
 from nbgrader.api import Gradebook
 
+from nlp_course.grading.classbook import OUTDATED
 from nlp_course.grading.course import Course
 from nlp_course.grading.release import release
 from tests.grading.conftest import read_marks
@@ -49,8 +50,8 @@ def grade(run_grading, course: Course) -> tuple[str, dict[str, dict[str, str]]]:
 
 
 def test_a_class_is_graded_and_what_a_person_gave_stays(run_grading, course: Course, hand_in):
-    hand_in("amal", RIGHT)
-    hand_in("bo", {**RIGHT, "q01-total": "import os\nos._exit(0)"})
+    hand_in("student-01", RIGHT)
+    hand_in("student-02", {**RIGHT, "q01-total": "import os\nos._exit(0)"})
     (course.root / "export/.ipynb_checkpoints").mkdir()
     (course.root / "export/notes.txt").write_text("no student")
     collected = run(run_grading, course, "collect", "export")
@@ -58,24 +59,27 @@ def test_a_class_is_graded_and_what_a_person_gave_stays(run_grading, course: Cou
     assert "to review: notes.txt" in collected
     printed, rows = grade(run_grading, course)
     # What ends Python costs the answer that does so, and no other.
-    assert {name: row["automatic"] for name, row in rows.items()} == {"amal": "6", "bo": "3"}
+    assert {name: row["automatic"] for name, row in rows.items()} == {
+        "student-01": "6",
+        "student-02": "3",
+    }
     assert "2 graded, 0 not" in printed
-    assert rows["bo"]["q02-mean-tests"] == "3"
+    assert rows["student-02"]["q02-mean-tests"] == "3"
     assert {row["waiting"] for row in rows.values()} == {"4"}
-    notebook = nbformat.read(course.root / f"autumn/autograded/bo/{NAME}/{NAME}.ipynb", 4)
+    notebook = nbformat.read(course.root / f"autumn/autograded/student-02/{NAME}/{NAME}.ipynb", 4)
     (output,) = next(cell for cell in notebook.cells if cell.id == "q01-total").outputs
     assert "ended Python itself" in output.evalue
     run(run_grading, course, "feedback")
-    page = course.root / "autumn/feedback/amal" / NAME / f"{NAME}.html"
+    page = course.root / "autumn/feedback/student-01" / NAME / f"{NAME}.html"
     assert "not marked yet, of 4 points" in page.read_text()
-    assert (course.root / "autumn/feedback/bo" / NAME / f"{NAME}.html").is_file()
+    assert (course.root / "autumn/feedback/student-02" / NAME / f"{NAME}.html").is_file()
 
     with Gradebook(f"sqlite:///{course.root}/autumn/gradebook.db") as book:
-        book.find_grade("q03-derivation", NAME, NAME, "amal").manual_score = 3
+        book.find_grade("q03-derivation", NAME, NAME, "student-01").manual_score = 3
         book.db.commit()
     _, rows = grade(run_grading, course)
-    amal = rows["amal"]
-    assert (amal["total"], amal["automatic"], amal["by_hand"], amal["waiting"]) == (
+    first = rows["student-01"]
+    assert (first["total"], first["automatic"], first["by_hand"], first["waiting"]) == (
         *("9", "6", "3"),
         "0",
     )
@@ -87,28 +91,46 @@ def test_a_class_is_graded_and_what_a_person_gave_stays(run_grading, course: Cou
 def test_marks_given_by_hand_are_in_the_next_report_without_grading(
     run_grading, course: Course, hand_in
 ):
-    hand_in("amal", RIGHT)
+    hand_in("student-01", RIGHT)
     run(run_grading, course, "collect", "export")
     grade(run_grading, course)
     with Gradebook(f"sqlite:///{course.root}/autumn/gradebook.db") as book:
-        book.find_grade("q03-derivation", NAME, NAME, "amal").manual_score = 2.5
-        book.find_grade("q01-total-tests", NAME, NAME, "amal").manual_score = 1
+        book.find_grade("q03-derivation", NAME, NAME, "student-01").manual_score = 2.5
+        book.find_grade("q01-total-tests", NAME, NAME, "student-01").manual_score = 1
         book.db.commit()
     run(run_grading, course, "report")
-    assert read_marks(course.root / f"autumn/reports/{NAME}.csv")["amal"]["total"] == "8.5"
+    assert read_marks(course.root / f"autumn/reports/{NAME}.csv")["student-01"]["total"] == "8.5"
     page = (course.root / f"autumn/reports/{NAME}.html").read_text()
     assert "q01-total-tests was marked by hand: 1, where the tests gave 1" in page
     assert "q03-derivation was marked by hand" not in page
 
 
+def test_a_report_says_whose_marks_are_of_a_notebook_before_the_last(
+    run_grading, course: Course, hand_in
+):
+    hand_in("student-01", {})
+    hand_in("student-02", RIGHT)
+    run(run_grading, course, "collect", "export")
+    _, rows = grade(run_grading, course)
+    assert {row["warnings"] for row in rows.values()} == {""}
+    hand_in("student-01", RIGHT)
+    run(run_grading, course, "collect", "export")
+    run(run_grading, course, "report")
+    rows = read_marks(course.root / f"autumn/reports/{NAME}.csv")
+    assert (rows["student-01"]["total"], rows["student-01"]["warnings"]) == ("0", OUTDATED)
+    assert rows["student-02"]["warnings"] == ""
+    _, rows = grade(run_grading, course)
+    assert (rows["student-01"]["total"], rows["student-01"]["warnings"]) == ("6", "")
+
+
 def test_only_those_named_are_graded(run_grading, course: Course, hand_in):
-    for student in ("amal", "bo"):
+    for student in ("student-01", "student-02"):
         hand_in(student, RIGHT)
     run(run_grading, course, "collect", "export")
-    assert "1 graded, 0 not" in run(run_grading, course, "grade", "bo")
+    assert "1 graded, 0 not" in run(run_grading, course, "grade", "student-02")
     rows = read_marks(course.root / f"autumn/reports/{NAME}.csv")
-    assert (rows["amal"]["total"], rows["bo"]["total"]) == ("", "6")
-    assert rows["amal"]["failure"] == "it has not been graded yet"
+    assert (rows["student-01"]["total"], rows["student-02"]["total"]) == ("", "6")
+    assert rows["student-01"]["failure"] == "it has not been graded yet"
 
 
 @pytest.mark.parametrize(
