@@ -31,8 +31,8 @@ from nlp_course.grading.notebooks import (
 )
 from nlp_course.grading.release import generate_release, leaks
 from nlp_course.grading.scoring import Status
+from nlp_course.grading.spoil import SPOILED, spoiled
 from nlp_course.grading.trial import (
-    SPOILED,
     Authored,
     SharesError,
     answer_outcomes,
@@ -41,8 +41,8 @@ from nlp_course.grading.trial import (
     printed,
     raised,
     said,
-    spoiled,
     start_engine,
+    unnoticed,
 )
 
 # Real seeds have 63 bits; some generators take only 32, and say so at the largest.
@@ -51,6 +51,12 @@ TEST_SECONDS = 3.0  # for all tests of one question, with the reference answer
 NOTEBOOK_SECONDS = 60.0
 # A mistake that fails by one of these is not the mistake it is meant to be.
 NOT_MEANT = ("NameError", "UnboundLocalError", "SyntaxError", "IndentationError", "TabError")
+# What may be the matter with a result, and what to do about it.
+MISSING = {
+    "empty": "is empty: assert its shape or its length",
+    "hollow": "has a length and no items: use zip(..., strict=True), or assert the length of a "
+    "list of its items",
+}
 HIDDEN = re.compile(r"### BEGIN HIDDEN TESTS.*?(### END HIDDEN TESTS|\Z)", flags=re.DOTALL)
 
 
@@ -187,8 +193,9 @@ class _Trial:
         yield from self._whole()
         yield from self._untouched(released)
         with ThreadPoolExecutor(2) as pool:
-            for found in pool.map(self._answer, self._answers(right)):
-                yield from found
+            for look, tried in ((self._answer, self._answers(right)), (self._missing, right)):
+                for found in pool.map(look, tried):
+                    yield from found
 
     def _answers(self, right: Sequence[str]) -> Iterator[tuple[str, str, str, str]]:
         """Answers to try: their kind, question, name and source."""
@@ -260,6 +267,21 @@ class _Trial:
             for test, outcome in lost.items()
             if raised(outcome) in NOT_MEANT or outcome.status is Status.NOT_RUN
         ]
+
+    def _missing(self, question: str) -> list[str]:
+        """What tests do not miss of the reference's results."""
+        try:
+            found = unnoticed(self._engine, self._authored, question, self._seeds[0])
+        except GradingError as error:
+            return [str(error)]
+        everywhere = {(plan.test, plan.way) for plan, _ in found if not plan.line}
+        said = []
+        for plan, part in found:
+            if plan.line and (plan.test, plan.way) in everywhere:
+                continue
+            where = f"{plan.test}, line {plan.line}:" if plan.line else plan.test
+            said.append(f"{where} passes if {part} {MISSING[plan.way]}")
+        return said
 
     def _whole(self) -> Iterator[str]:
         """The reference, all of it in one notebook."""

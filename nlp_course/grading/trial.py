@@ -6,11 +6,10 @@ depends on no other answer.
 
 from __future__ import annotations
 
-import ast
 import json
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -33,13 +32,14 @@ from nlp_course.grading.notebooks import (
 )
 from nlp_course.grading.sandbox import Bounds
 from nlp_course.grading.scoring import Status
+from nlp_course.grading.spoil import COUNTED, FOUND, announced, watched
 
 # A test that takes so long has no hope of taking three seconds.
 CELL_TIMEOUT = 10.0
 # A third of what a submission may use: other right answers use more than the reference.
 MEMORY = 1 << 30
-SPOILED = "-- what was given is gone --"
 BEFORE, AFTER = -2, -1  # indices of the cells that look at what all cells share
+PLANNED = 1_000_000  # the first index of cells that are in no notebook
 
 # What every cell of the notebook shares, as one line of text.
 SHARED = """
@@ -53,66 +53,6 @@ SHARED = """
     "built-in names": sorted(set(vars(__import__("builtins"))) - {"_", "display"}),
 })))()
 """
-
-# Makes of right functions some that spoil their arguments and then return zeros, or nothing.
-SPOIL = """
-def _spoiling(function, empty):
-    import functools
-    import numbers
-    import sys
-
-    import numpy
-
-    torch = sys.modules.get("torch")
-
-    def is_tensor(value):
-        return torch is not None and isinstance(value, torch.Tensor)
-
-    def nothing(value):
-        if value is None or isinstance(value, bool):
-            return None if value is None else False
-        if isinstance(value, numpy.ndarray) or is_tensor(value):
-            return value * 0 if value.dtype != bool else value & False
-        if isinstance(value, (numbers.Number, numpy.generic)):
-            return type(value)(0)
-        if isinstance(value, (str, set, frozenset)):
-            return type(value)()
-        if isinstance(value, dict):
-            return {} if empty else {key: nothing(item) for key, item in value.items()}
-        if type(value) in (list, tuple):
-            return type(value)() if empty else type(value)(map(nothing, value))
-        raise TypeError
-
-    def spoil(value):
-        if isinstance(value, numpy.ndarray) and value.flags.writeable:
-            value[...] = numpy.zeros((), value.dtype)
-        elif is_tensor(value):
-            value.detach().zero_()
-        elif isinstance(value, (set, bytearray)) or empty and isinstance(value, (list, dict)):
-            value.clear()
-        elif isinstance(value, (list, dict)):
-            for key, item in list(value.items() if isinstance(value, dict) else enumerate(value)):
-                spoil(item)
-                if isinstance(item, numbers.Number):
-                    value[key] = type(item)(0)
-        elif isinstance(value, tuple):
-            for item in value:
-                spoil(item)
-
-    @functools.wraps(function)
-    def spoiling(*arguments, **options):
-        result = function(*arguments, **options)
-        try:
-            result = nothing(result)
-        except TypeError:  # such as a generator, which may still need what was given
-            return result
-        for value in (*arguments, *options.values()):
-            spoil(value)
-        print("{SPOILED}")
-        return result
-
-    return spoiling
-""".replace("{SPOILED}", SPOILED)
 
 
 class SharesError(GradingError):
@@ -239,6 +179,86 @@ def answer_outcomes(
     return {cell.grade_id: outcome.cells[cell.index] for cell in job.cells if cell.kind == "test"}
 
 
+@dataclass(frozen=True)
+class Plan:
+    """Which results of the reference are spoiled while one test cell runs.
+
+    Parameters
+    ----------
+    test : the cell's grade id
+    line : of the cell, where the calls stand; 0 for all lines
+    way : "empty" for no elements, "hollow" for a length and no items; "" spoils nothing
+    version : number of the part of a result that is spoiled
+    wrong : whether that part has its shape, and wrong values, instead
+    """
+
+    test: str
+    line: int = 0
+    way: str = ""
+    version: int = 0
+    wrong: bool = False
+
+
+def unnoticed(
+    engine: Engine, authored: Authored, question: str, seed: int = 0
+) -> list[tuple[Plan, str]]:
+    """Parts of results that a test looks at, and that may be missing: it passes without them.
+
+    A test looks at what it does not pass with wrong values of the same shape.
+
+    Raises
+    ------
+    GradingError : a test fails that passes with the reference as it is.
+    """
+
+    def carry_out(plans: Iterable[Plan]) -> dict[Plan, CellOutcome]:
+        return _carried_out(engine, authored, question, seed, tuple(plans))
+
+    tries: list[Plan] = []
+    for plan, outcome in carry_out(map(Plan, authored.tests(question))).items():
+        if outcome.status is not Status.PASSED:
+            raise GradingError(f"{question}: the reference, watched: {said(plan.test, outcome)}")
+        most = {0: [0, 0]}
+        for line, *counts in COUNTED.findall(printed(outcome)):
+            most[int(line)] = [int(count) for count in counts]
+        most[0] = [max(counts) for counts in zip(*most.values(), strict=True)]
+        tries += [
+            Plan(plan.test, line, way, version)
+            for line, counts in sorted(most.items())
+            for way, count in zip(("empty", "hollow"), counts, strict=True)
+            for version in range(count)
+        ]
+    passed = {
+        plan: found[1]
+        for plan, outcome in carry_out(tries).items()
+        if outcome.status is Status.PASSED and (found := FOUND.search(printed(outcome)))
+    }
+    looked = carry_out(replace(plan, wrong=True) for plan in passed)
+    return [
+        (plan, part)
+        for plan, part in passed.items()
+        if looked[replace(plan, wrong=True)].status is not Status.PASSED
+    ]
+
+
+def _carried_out(
+    engine: Engine, authored: Authored, question: str, seed: int, plans: Sequence[Plan]
+) -> dict[Plan, CellOutcome]:
+    """What becomes of tests by these plans, one after another in one process."""
+    answer = authored.answers[question]
+    job = authored.question_job(question, watched(answer), seed)
+    tests = {cell.grade_id: cell for cell in job.cells if cell.kind == "test"}
+    cells = [cell for cell in job.cells if cell.kind != "test"]
+    for number, plan in enumerate(plans):
+        test, index = tests[plan.test], PLANNED + 2 * number
+        order = f"_plan({plan.line}, {plan.way!r}, {plan.version}, {plan.wrong})"
+        source = announced(test.source, answer)
+        cells += [JobCell(index, "student", order), replace(test, index=index + 1, source=source)]
+    whole = CELL_TIMEOUT * (1 + len(cells))
+    outcome = engine.run(replace(job, cells=tuple(cells), notebook_timeout=whole))
+    return {plan: outcome.cells[PLANNED + 2 * i + 1] for i, plan in enumerate(plans)}
+
+
 def _changed(before: str, after: str) -> str:
     """What of the names and settings that all cells share is another than it was."""
     try:
@@ -295,18 +315,3 @@ def start_engine(authored: Authored) -> Engine:
         for source in sources.values()
     ]
     return Engine(replace(around, preload=tuple(sorted({*around.preload, *imports(known)}))))
-
-
-def spoiled(answer: str, *, empty: bool) -> str:
-    """A wrong answer: the functions of a right one, then their arguments wiped out, then zeros.
-
-    A test passes it that computes what it expects from an argument after the call.
-
-    Parameters
-    ----------
-    answer : source of a right answer
-    empty : whether containers are emptied; else their numbers are 0
-    """
-    names = [node.name for node in ast.parse(answer).body if isinstance(node, ast.FunctionDef)]
-    wrapped = [f"{name} = _spoiling({name}, {empty})" for name in names]
-    return "\n".join([answer, SPOIL, *wrapped])

@@ -14,7 +14,8 @@ from nlp_course.grading.check import check_assignment
 from nlp_course.grading.course import Course
 from nlp_course.grading.engine import Engine
 from nlp_course.grading.notebooks import GradingError
-from nlp_course.grading.trial import Authored, answer_outcomes, spoiled, start_engine
+from nlp_course.grading.spoil import announced, spoiled, watched
+from nlp_course.grading.trial import Authored, answer_outcomes, start_engine, unnoticed
 
 pytestmark = [pytest.mark.grading, pytest.mark.sandbox]
 
@@ -139,6 +140,17 @@ def _unknown_cell(faulty: Faulty) -> None:
     faulty.edit(add)
 
 
+def _returns(source: str, tests: str) -> Callable[[Faulty], None]:
+    """Another second question, whose visible tests are these."""
+
+    def plant(faulty: Faulty) -> None:
+        answer = f"import numpy as np\n\n\ndef mean(x):\n    {source}"
+        faulty.cell("q02-mean", r"(?s)\A.*\Z", answer)
+        faulty.cell("q02-mean-tests", r"(?s)\A.*\Z", f"import numpy as np\n{tests}")
+
+    return plant
+
+
 def _silent_set_up(faulty: Faulty) -> None:
     faulty.cell("set-up", r"graded = .*", "graded = None")
 
@@ -219,6 +231,79 @@ FAULTS: dict[str, tuple[Callable[[Faulty], None], str]] = {
     "a test that expects what the function left of its input": (
         _test("given = [1, 2]\nassert total(given) == sum(given), 'add all of them'"),
         r"q01-total-tests passes an answer that wipes out its arguments",
+    ),
+    "an array of which every element is compared, if there are any": (
+        _returns(
+            "return np.sqrt(x)", "assert np.allclose(mean(np.array([4, 9])), [2, 3]), 'roots'"
+        ),
+        r"q02-mean-tests passes if `result` is empty: assert its shape or its length",
+    ),
+    "a number that may be an array": (
+        _returns("return sum(x) / len(x)", "assert np.isclose(mean([1, 2]), 1.5).all(), 'half'"),
+        r"q02-mean-tests passes if `result` is empty",
+    ),
+    "an array in a dictionary, of no matter what shape": (
+        _returns(
+            "return {'sum': sum(x), 'roots': np.sqrt(x)}",
+            "found = mean([4, 9])\nassert float(found['sum']) == 13, 'sum'\n"
+            "assert np.allclose(found['roots'], [2, 3]), 'roots'",
+        ),
+        r"q02-mean-tests passes if `result\['roots'\]` is empty",
+    ),
+    "a second array that the first one's shape hides": (
+        _returns(
+            "return np.sqrt(x), np.square(x)",
+            "roots, squares = map(np.asarray, mean([4, 9]))\nassert roots.shape == (2,), 'two'\n"
+            "assert np.allclose(roots, [2, 3]) and np.allclose(squares, [16, 81]), 'values'",
+        ),
+        r"q02-mean-tests passes if `result\[1\]` is empty",
+    ),
+    "a later array that the first one's shape hides": (
+        _returns(
+            "return np.sqrt(x)",
+            "for first in (4, 9):\n    roots = np.asarray(mean([first, 1]))\n"
+            "    assert roots.shape == (2,), 'two'\n    assert roots[1] == 1, 'the root of 1'\n"
+            "single = mean(np.float32([4, 9]))\nassert np.allclose(single, [2, 3]), 'float32'",
+        ),
+        r"q02-mean-tests, line 6: passes if `result` is empty",
+    ),
+    "a loop over what may be nothing": (
+        _returns(
+            "return [y + 1 for y in x]",
+            "for one in mean([1, 1]):\n    assert one == 2, 'one more'",
+        ),
+        r"q02-mean-tests passes if `result` is empty",
+    ),
+    "items that may be nothing": (
+        _returns(
+            "return [[y, y] for y in x]",
+            "pairs = mean([1, 2])\nassert len(pairs) == 2, 'two pairs'\n"
+            "assert all(y == i for i, pair in zip((1, 2), pairs, strict=True) for y in pair), 'i'",
+        ),
+        r"q02-mean-tests passes if `result\[\.\.\.\]` is empty",
+    ),
+    "a loop over what may have no items, whatever its length": (
+        _returns(
+            "return [y + 1 for y in x]",
+            "more = mean([1, 2])\nassert len(more) == 2, 'two'\n"
+            "for one, right in zip(more, (2, 3)):\n    assert one == right, 'one more'",
+        ),
+        r"q02-mean-tests passes if `result` has a length and no items: use zip\(",
+    ),
+    "a loop over a dictionary that may have no items, whatever its length": (
+        _returns(
+            "return {y: y + 1 for y in x}",
+            "more = mean([1, 2])\nassert len(more) == 2, 'two'\n"
+            "for one, right in more.items():\n    assert right == one + 1, 'one more'",
+        ),
+        r"q02-mean-tests passes if `result` has a length and no items",
+    ),
+    "a method's result that may be empty": (
+        _returns(
+            "return Roots()\n\n\nclass Roots:\n    def of(self, x):\n        return np.sqrt(x)",
+            "roots = mean(0)\nassert np.allclose(roots.of([4, 9]), [2, 3]), 'roots'",
+        ),
+        r"q02-mean-tests passes if `result` is empty",
     ),
     "an assert without a word": (
         lambda faulty: faulty.cell("q02-mean-tests", ", 'half of the sum'", ""),
@@ -348,6 +433,99 @@ def test_a_spoiled_answer_wipes_out_its_arguments_and_returns_nothing():
         given = [1, 2]
         assert names["double"](given) == result
         assert given == left
+
+
+HARMLESS = {
+    "a shape that is asserted": (
+        "return np.sqrt(x)",
+        "roots = np.asarray(mean([4, 9]))\nassert roots.shape == (2,), 'two'\n"
+        "assert np.allclose(roots, [2, 3]), 'roots'",
+    ),
+    "a part that is another test's": (
+        "return {'sum': sum(x), 'roots': np.sqrt(x)}",
+        "assert float(mean([4, 9])['sum']) == 13, 'sum'",
+    ),
+    "a result that is let go": (
+        "return np.sqrt(x)",
+        "given = [4, 9]\nmean(given)\nassert given == [4, 9], 'unchanged'\n"
+        "assert np.asarray(mean(given)).tolist() == [2, 3], 'roots'",
+    ),
+    "nothing, where nothing is right": (
+        "return list(x)",
+        "assert all(mean([])), 'none'\nassert list(mean([3, 4])) == [3, 4], 'the same'",
+    ),
+    "a length of a list": (
+        "return list(x)",
+        "assert len(mean([1, 2])) == 2, 'two'\nassert list(mean([3, 4])) == [3, 4], 'the same'",
+    ),
+    "many calls, of which each has its share": (
+        "return np.ones(1)",
+        "assert sum(sum(mean(i)) for i in range(9)) == 9, 'nine'",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", HARMLESS)
+def test_what_a_test_may_do_is_no_fault(case: str, faulty: Faulty, engine: Engine):
+    _returns(*HARMLESS[case])(faulty)
+    assert unnoticed(engine, Authored.read(faulty.course, NAME), "q02-mean") == []
+
+
+def test_a_test_that_cannot_be_watched_is_named(faulty: Faulty, engine: Engine):
+    _returns("return x", "assert mean(2) == 2, 'two'\n_line = None\nassert mean(3) == 3, 'three'")(
+        faulty
+    )
+    with pytest.raises(GradingError, match="q02-mean: the reference, watched: q02-mean-tests"):
+        unnoticed(engine, Authored.read(faulty.course, NAME), "q02-mean")
+
+
+def test_a_line_is_said_before_each_statement_that_calls_an_answer():
+    answer = "class Up:\n    def by(self, x):\n        return x\n\n\ndef up():\n    return Up()"
+    test = (
+        "### BEGIN HIDDEN TESTS\nimport math\nfor x in (1,\n          2):\n    y = math.sqrt(x)\n"
+        "    if up().by(x):\n        up()\n    else:\n        assert (\n            up())\n"
+    )
+    assert announced(test, answer).splitlines() == [
+        "### BEGIN HIDDEN TESTS",
+        "import math",
+        "for x in (1, 2):",
+        "    y = math.sqrt(x)",
+        "    _line(6)",
+        "    if up().by(x):",
+        "        _line(7)",
+        "        up()",
+        "    else:",
+        "        _line(9)",
+        "        assert up()",
+    ]
+
+
+def test_a_watched_answer_is_right_but_for_what_is_planned():
+    names: dict[str, object] = {}
+    exec(watched("def double(numbers):\n    return [2 * number for number in numbers]"), names)
+    line, plan, double = names["_line"], names["_plan"], names["double"]
+    plan(7, "empty", 0, False)
+    for at, result in ((0, [2]), (6, [2]), (7, [])):
+        line(at)
+        assert double([1]) == result
+    plan(0, "hollow", 0, False)
+    line(7)
+    assert len(double([1, 2])) == 2
+    assert list(double([1, 2])) == []
+    plan(0, "hollow", 0, True)
+    line(7)
+    assert len(double([1, 2])) == 2
+    assert double([1, 2]) != [2, 4]
+
+
+def test_a_call_within_a_call_is_right_whatever_is_planned():
+    names: dict[str, object] = {}
+    answer = "def total(x):\n    return sum(copy(x))\n\n\ndef copy(x):\n    return list(x)"
+    exec(watched(answer), names)
+    names["_plan"](0, "hollow", 0, False)
+    names["_line"](7)
+    assert names["total"]([1, 2]) == 3
+    assert list(names["copy"]([1, 2])) == []
 
 
 def test_an_answer_gets_an_outcome_of_each_of_its_tests(faulty: Faulty, engine: Engine):
