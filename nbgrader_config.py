@@ -12,6 +12,7 @@ from nlp_course.grading.feedback import (
     HideHiddenTests,
     Page,
     read_hints,
+    safe_html,
     safe_markdown,
 )
 from nlp_course.grading.late import AssignPenalties
@@ -59,8 +60,9 @@ c.Execute.cell_timeout = 30  # seconds; what is graded takes three at most
 c.Execute.notebook_timeout = 300
 c.Execute.gpu = False
 c.Execute.trusting = False  # refuse where there is no sandbox
-# Locked cells come back as they were written, also those that a student deleted.
-c.RestoreCells.add_missing_cells = True
+# nbgrader puts a missing test back with a line of its own before it, so that it is no longer the
+# instructor's to the letter. Intake puts it back whole; what comes without intake is refused.
+c.RestoreCells.add_missing_cells = False
 c.Autograde.sanitize_preprocessors = [
     ClearOutput,
     DeduplicateIds,
@@ -71,9 +73,10 @@ c.Autograde.autograde_preprocessors = [Execute, SaveMarks, AssignPenalties]
 c.LatePenalty.course = str(ROOT)
 
 # A student's HTML must not run in the reader's browser, and hidden tests stay hidden.
-# The first covers outputs; nbgrader's pages, the formgrader's too, leave Markdown as it is.
+# The first covers outputs; nbgrader's pages, the formgrader's too, leave Markdown as it is, and
+# nbconvert's own filter leaves ids and classes in raw cells.
 c.HTMLExporter.sanitize_html = True
-c.HTMLExporter.filters = {"markdown2html": safe_markdown}
+c.HTMLExporter.filters = {"markdown2html": safe_markdown, "clean_html": safe_html}
 c.GenerateFeedback.preprocessors = [GetMarks, HideHiddenTests, CSSHTMLHeaderPreprocessor]
 c.GenerateFeedback.exporter_class = Page
 c.HideHiddenTests.hints = read_hints(ROOT / "solutions")

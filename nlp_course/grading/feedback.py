@@ -60,11 +60,13 @@ def safe_markdown(context: Context, source: str) -> str:
     """Markdown as HTML in which nothing can run; nbgrader's pages take a student's as it is."""
     attachments = context.get("cell", {}).get("attachments", {})
     renderer = IPythonRenderer(escape=False, attachments=attachments)
+    return safe_html(MarkdownWithMath(renderer=renderer).render(source))
+
+
+def safe_html(source: str) -> str:
+    """HTML in which nothing can run; raw cells, which pages show as it, are let through by this."""
     return bleach.clean(
-        MarkdownWithMath(renderer=renderer).render(source),
-        tags=SAFE_TAGS,
-        attributes=SAFE_ATTRIBUTES,
-        protocols=SAFE_PROTOCOLS,
+        source, tags=SAFE_TAGS, attributes=SAFE_ATTRIBUTES, protocols=SAFE_PROTOCOLS
     )
 
 

@@ -8,6 +8,8 @@ const { chromium } = createRequire(modules)("playwright-core");
 const browser = await chromium.launch({ executablePath, args: ["--no-sandbox", "--disable-gpu"] });
 const extraHTTPHeaders = { Authorization: `token ${token}` };
 const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, extraHTTPHeaders });
+// Reached only where something is stuck: other work on the machine may make each step slow.
+context.setDefaultTimeout(300000);
 const page = await context.newPage();
 const errors = [];
 page.on("pageerror", (error) => errors.push(String(error)));
@@ -28,7 +30,7 @@ const scores = async () => {
 await page.goto(`${server}/formgrader/manage_submissions/${assignment}`);
 const before = await scores();
 await page.screenshot({ path: screenshot, fullPage: true });
-const answer = page.waitForResponse((it) => it.url().endsWith(`/${assignment}/${student}/autograde`), { timeout: 120000 });
+const answer = page.waitForResponse((it) => it.url().endsWith(`/${assignment}/${student}/autograde`));
 await page.locator("tbody tr", { hasText: student }).locator(".autograde a").click();
 const said = await (await answer).json();
 await page.reload();

@@ -14,6 +14,7 @@ import socket
 import subprocess
 import sys
 import threading
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +23,10 @@ from typing import Any
 import nbformat
 import psutil
 from bs4 import BeautifulSoup
+from nbconvert.exporters import HTMLExporter
 from nbgrader.api import Gradebook
+from nbgrader.server_extensions.formgrader import handlers
+from traitlets.config import PyFileConfigLoader
 
 from nlp_course.grading.notebooks import grade_id
 from nlp_course.grading.receipts import read_reviews
@@ -213,6 +217,7 @@ class Result:
     failure : why it was not, for the instructor
     shown : outputs of the student's own cells
     feedback : the page they get back, and anything beside it
+    marking : the page of the formgrader's on which a person marks them
     """
 
     tests: Mapping[str, float]
@@ -220,6 +225,7 @@ class Result:
     notes: str = ""
     shown: str = ""
     feedback: str = ""
+    marking: str = ""
 
     @property
     def points(self) -> float:
@@ -263,17 +269,30 @@ def grade_class(folder: Path, environment: Mapping[str, str]) -> dict[str, Resul
         )
     with (folder / "reports" / f"{NAME}.csv").open(newline="", encoding="utf-8-sig") as file:
         rows = {row["student"]: row for row in csv.DictReader(file)}
-    results = {student: _result(folder, student, row) for student, row in rows.items()}
+    exporter = _formgrader(folder.parent)
+    results = {student: _result(folder, student, row, exporter) for student, row in rows.items()}
     for review in read_reviews(folder / "received" / NAME):
         results.setdefault(review["student"], Result({}, review["sentence"]))
     return results
 
 
-def _result(folder: Path, student: str, row: Mapping[str, str]) -> Result:
+def _formgrader(course: Path) -> HTMLExporter:
+    """What makes the formgrader's pages, with the course's settings, as its server has it."""
+    config = PyFileConfigLoader("nbgrader_config.py", path=str(course)).load_config()
+    config.HTMLExporter.template_name = "formgrade"
+    config.HTMLExporter.extra_template_basedirs = [handlers.template_path]
+    return HTMLExporter(config=config)
+
+
+def _result(folder: Path, student: str, row: Mapping[str, str], exporter: HTMLExporter) -> Result:
     tests = {name: float(value) for name, value in row.items() if value and is_test(name)}
     feedback = texts(folder / "feedback" / student)
-    shown = own_outputs(folder / "autograded" / student / NAME / f"{NAME}.ipynb")
-    return Result(tests, row["failure"], row["repairs"], shown, feedback)
+    notebook = folder / "autograded" / student / NAME / f"{NAME}.ipynb"
+    shown, marking = own_outputs(notebook), ""
+    if notebook.is_file():
+        about = {"notebook_id": NAME, "student": student, "index": 0, "total": 1}
+        marking, _ = exporter.from_filename(str(notebook), resources=about)
+    return Result(tests, row["failure"], row["repairs"], shown, feedback, marking)
 
 
 def is_test(column: str) -> bool:
@@ -325,6 +344,45 @@ def live_parts(page: str) -> list[str]:
                 styles.append(text)
     call = re.compile(r"@import|url\(\s*['\"]?\s*(?:https?:)?//", re.I)
     return found + [match[0] for style in styles for match in call.finditer(style)]
+
+
+CONTROLS = {"button", "dialog", "form", "input", "label", "option", "select", "style", "textarea"}
+CONTROLS |= {"iframe", "math", "object", "svg"}
+# What nbconvert writes around cells and outputs, and in coloured code and text.
+OF_CELLS = re.compile(
+    r"(code_|text_)?cell|text_cell_render|panel-footer|rendered(_html)?|border-box-sizing|inner_cell|prompt"
+    r"|(in|out)put(_\w+)?|highlight|hl-\w+|[a-z][a-z0-9]{0,2}|ansi-[a-z-]+"
+)
+COLOURS = re.compile(r"((background-)?color: rgb\(\d+,\d+,\d+\)(; )?)*")
+
+
+def planted(page: str, own: str) -> list[str]:
+    """What a script or a style sheet could take hold of on one page, and not on another.
+
+    Parameters
+    ----------
+    page : of a notebook
+    own : the same page of an honest student, which has nothing but what is nbgrader's
+    """
+    return sorted((_handles(page) - _handles(own)).elements())
+
+
+def _handles(page: str) -> Counter[str]:
+    """Controls, ids, classes and styles, but for those that any cell brings."""
+    found = Counter[str]()
+    for tag in BeautifulSoup(page, "html.parser").find_all(True):
+        found.update([f"<{tag.name}>"] if tag.name in CONTROLS else [])
+        for key, value in tag.attrs.items():
+            words = value if isinstance(value, list) else [str(value)]
+            if key == "class":
+                found.update(f".{word}" for word in words if not OF_CELLS.fullmatch(word))
+            elif key == "id":
+                found.update(f"#{word}" for word in words if not word.startswith("cell-id="))
+            elif key == "style":
+                found.update(f"style={word}" for word in words if not COLOURS.fullmatch(word))
+            elif key.startswith(("data-", "aria-")) or key in ("name", "role", "tabindex", "for"):
+                found[f"{key}={' '.join(words)}"] += 1
+    return found
 
 
 def gradebook_rows(folder: Path) -> list[tuple[object, ...]]:

@@ -209,6 +209,46 @@ def test_a_page_that_runs_or_fetches_is_seen(page: str):
 
 @pytest.mark.slow
 @pytest.mark.sandbox
+@pytest.mark.parametrize("name", [*SCRIPTS, "z-student-03", "z-student-04"])
+def test_its_pages_hold_nothing_that_a_script_takes_for_a_mark(batch: Batch, name: str):
+    """The formgrader's script finds marks by ids, and buttons by classes, wherever they stand."""
+    result, honest = batch.results[name], batch.results["a-student-01"]
+    assert result.marking or result.failure
+    assert graded.planted(result.marking, honest.marking) == []
+    assert graded.planted(result.feedback, honest.feedback) == []
+    if result.marking:
+        assert graded.planted(honest.marking, result.marking) == []
+    shown = [output for outputs in json.loads(result.shown or "[]") for output in outputs]
+    kinds = {kind for output in shown for kind in output.get("data", {})}
+    assert {kind for kind in kinds if not kind.startswith(("text/plain", "image/"))} == set()
+
+
+@pytest.mark.parametrize(
+    "plant",
+    [
+        "<i id='q01-total-tests'></i>",
+        "<b class='full-credit'>x</b>",
+        "<input type='number'>",
+        "<form action='x'></form>",
+        "<style>p { color: red }</style>",
+        "<p style='position: fixed'>x</p>",
+        "<p style='color: rgb(0,0,0); position: fixed'>x</p>",
+        "<a data-toggle='modal' href='#x'>x</a>",
+    ],
+)
+def test_what_a_script_could_take_for_a_mark_is_seen(plant: str):
+    page = "<button class='full-credit'>x</button><input class='score' id='q01-total-tests'>"
+    text = (
+        "<div class='cell text_cell' id='cell-id=1'><pre><b class='ansi-red-fg'>x</b>"
+        "<i class='nb'>x</i><i style='color: rgb(1,2,3)'>x</i></pre><a href='#x'>x</a></div>"
+    )
+    assert graded.planted(page + text, page) == []
+    assert graded.planted(page + text + plant, page)
+    assert graded.planted(plant + page, page)
+
+
+@pytest.mark.slow
+@pytest.mark.sandbox
 def test_honest_students_in_the_same_class_keep_their_marks(batch: Batch):
     assert {name: batch.results[name].points for name in batch.honest} == batch.honest
 
