@@ -15,7 +15,7 @@ import unicodedata
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 
 from nlp_course.grading.notebooks import GradingError
@@ -63,7 +63,7 @@ class File:
         return f"{self.path} → {self.inner}" if self.inner else self.path
 
 
-def read_source(source: Path) -> list[File]:
+def read_source(source: Path, zone: tzinfo = UTC) -> list[File]:
     """All files of a folder or a zip archive, in order of their paths; nested zips are opened.
 
     Raises
@@ -76,9 +76,11 @@ def read_source(source: Path) -> list[File]:
         if source.stat().st_size > MOST_BYTES:
             raise GradingError(f"{source} has more than {MOST_BYTES >> 30} GB; collect it in parts")
         with source.open("rb") as stream:
-            files = list(_read_zip(stream, MOST_FILES, MOST_BYTES))
+            files = list(_read_zip(stream, MOST_FILES, MOST_BYTES, zone))
     elif source.is_file():
-        raise GradingError(f"{source} is not a zip archive; name a folder or a zip")
+        raise GradingError(
+            f"{source} is not a zip archive; name a zip, or a folder with a folder a student"
+        )
     else:
         raise GradingError(f"{source} is not there; name a folder or a zip to collect from")
     opened = [one for file in files for one in _open_nested(file)]
@@ -120,7 +122,9 @@ def is_not_theirs(name: str) -> bool:
     return any(part in NOT_THEIRS or part.startswith("._") for part in parts)
 
 
-def _read_zip(stream: io.BufferedIOBase, most_files: int, most_bytes: int) -> Iterator[File]:
+def _read_zip(
+    stream: io.BufferedIOBase, most_files: int, most_bytes: int, zone: tzinfo
+) -> Iterator[File]:
     """The entries of an archive, each with its problem; the archive's own problem is raised."""
     try:
         archive = zipfile.ZipFile(stream)
@@ -145,7 +149,7 @@ def _read_zip(stream: io.BufferedIOBase, most_files: int, most_bytes: int) -> It
             data, damage = _read_entry(archive, entry)
             problem = problem or damage
         left -= len(data)
-        yield File(name, data, _modified(entry), problem=problem)
+        yield File(name, data, _modified(entry, zone), problem=problem)
 
 
 def _real_name(entry: zipfile.ZipInfo) -> str:
@@ -200,8 +204,11 @@ def _read_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> tuple[bytes
         return b"", f"it is damaged in the zip archive ({type(error).__name__}); ask for it again"
 
 
-def _modified(entry: zipfile.ZipInfo) -> datetime | None:
-    """When an entry was changed: the exact time where the archive has it, else its clock's."""
+def _modified(entry: zipfile.ZipInfo, zone: tzinfo) -> datetime | None:
+    """When an entry was changed: the exact time where the archive has it, else its clock's.
+
+    That clock is of no zone; it is read as `unzip` reads it in the course's.
+    """
     extra = entry.extra
     while len(extra) >= 4:
         kind, size = struct.unpack("<HH", extra[:4])
@@ -211,7 +218,7 @@ def _modified(entry: zipfile.ZipInfo) -> datetime | None:
     if entry.date_time <= (1980, 1, 1, 23, 59, 59):  # where the clock begins: not set
         return None
     try:
-        return datetime(*entry.date_time, tzinfo=UTC)
+        return datetime(*entry.date_time, tzinfo=zone)
     except ValueError:
         return None
 
@@ -222,7 +229,8 @@ def _open_nested(file: File) -> Iterator[File]:
         yield _no_other_archive(file)
         return
     try:
-        inside = list(_read_zip(io.BytesIO(file.data), MOST_NESTED_FILES, MOST_NESTED_BYTES))
+        stream = io.BytesIO(file.data)
+        inside = list(_read_zip(stream, MOST_NESTED_FILES, MOST_NESTED_BYTES, UTC))
     except GradingError as error:
         yield replace(file, problem=f"{error}; ask for it again")
         return
@@ -233,7 +241,10 @@ def _open_nested(file: File) -> Iterator[File]:
         problem = inner.problem
         if inner.data.startswith(b"PK\x03\x04") and not problem:
             problem = "it is a zip archive in a zip archive in the export; ask for the notebook"
-        made = replace(inner, path=file.path, inner=inner.path, problem=problem)
+        # What stands in a student's own archive says nothing of when it was handed in.
+        made = replace(
+            inner, path=file.path, modified=file.modified, inner=inner.path, problem=problem
+        )
         yield _no_other_archive(made)
 
 

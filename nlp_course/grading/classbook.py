@@ -8,6 +8,7 @@ from typing import Any
 
 from nbformat import NotebookNode
 from nbgrader.api import Gradebook, MissingEntry
+from nbgrader.utils import is_locked
 
 from nlp_course.grading.classroom import Classroom
 from nlp_course.grading.execute import Results
@@ -59,6 +60,8 @@ def _report(
     except MissingEntry:
         return StudentReport(**about, failure="its marks are not in the gradebook; grade it again")
     grades = {grade.name: grade for notebook in submission.notebooks for grade in notebook.grades}
+    if any(_is_withdrawn(grades.get(cell.grade_id)) for cell in job.cells if cell.kind == "test"):
+        return StudentReport(**about, failure="its grading was broken off; grade it again")
     tests = _tests(job, outcome, {name: grade.score for name, grade in grades.items()})
     tested = {test.grade_id for test in tests}
     penalties = [notebook.late_submission_penalty or 0.0 for notebook in submission.notebooks]
@@ -73,7 +76,7 @@ def _report(
         late="" if late is None else explain(late, settings),
         penalty=sum(penalties),
         warnings=(
-            *([] if _ran(job, submitted) else [OUTDATED]),
+            *([] if _is_graded(classroom, student, submitted) else [OUTDATED]),
             *outcome.notes,
             *_overruled(tested, grades),
         ),
@@ -99,6 +102,11 @@ def _tests(
         for cell in job.cells
         if cell.kind == "test"
     )
+
+
+def _is_withdrawn(grade: Any) -> bool:
+    """Whether a test's mark was taken back when a grading began that never got to it."""
+    return grade is not None and grade.auto_score is None and grade.manual_score is None
 
 
 def _overruled(tested: Iterable[str], grades: Mapping[str, Any]) -> list[str]:
@@ -143,12 +151,12 @@ def _submitted(classroom: Classroom, student: str) -> NotebookNode:
     return read_notebook(classroom.folder / "submitted" / student / name / f"{name}.ipynb")
 
 
-def _ran(job: Job, submitted: NotebookNode) -> bool:
-    """Whether what was run is what was taken in last."""
-    restored = {cell.index for cell in job.cells if cell.kind != "student"}
-    now = {
-        index: cell.source
-        for index, cell in enumerate(submitted.cells)
-        if cell.cell_type == "code" and cell.source.strip() and index not in restored
-    }
-    return now == {cell.index: cell.source for cell in job.cells if cell.kind == "student"}
+def _is_graded(classroom: Classroom, student: str, submitted: NotebookNode) -> bool:
+    """Whether what was graded is what was taken in last, prose and all."""
+    path = classroom.folder / "autograded" / student / classroom.assignment
+    graded = path / f"{classroom.assignment}.ipynb"
+    return graded.is_file() and _unlocked(read_notebook(graded)) == _unlocked(submitted)
+
+
+def _unlocked(notebook: NotebookNode) -> list[tuple[str, str]]:
+    return [(cell.cell_type, cell.source) for cell in notebook.cells if not is_locked(cell)]

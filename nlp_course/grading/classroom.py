@@ -71,6 +71,7 @@ class Classroom:
             wanted=self.assignment,
             into=self.folder,
             roster=tuple(self.course.settings.roster.values()),
+            zone=self.course.settings.zone,
         )
 
     def _release_of(self, name: str) -> NotebookNode:

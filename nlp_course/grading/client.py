@@ -31,9 +31,15 @@ class Process:
         """Why it ended; None if it has not in so many seconds."""
         return self._client.wait(self._key, timeout)
 
-    def usage(self, timeout: float) -> float | None:
-        """Seconds of a core that it and all that it started have had; None if it has ended."""
-        return self._client.usage(self._key, timeout)
+    def waited(self, timeout: float) -> float:
+        """Seconds that it and all that it started could have run, and no core was free.
+
+        Raises
+        ------
+        TimeoutError : so many seconds were not enough to find out.
+        EOFError : it has ended.
+        """
+        return self._client.waited(self._key, timeout)
 
 
 class Client:
@@ -78,18 +84,15 @@ class Client:
                 return str(error)
         return self._ends[key]
 
-    def usage(self, key: int, timeout: float) -> float | None:
-        """Seconds of a core that a process has had."""
-        self.ask(do="usage", id=key)
+    def waited(self, key: int, timeout: float) -> float:
+        """Seconds that a process has waited for a core."""
+        self.ask(do="waited", id=key)
         until = time.monotonic() + timeout
         while key not in self._ends:
-            try:
-                message = self._hear(until)
-            except (TimeoutError, EOFError):
-                return None
-            if message.get("usage") == key:
+            message = self._hear(until)
+            if message.get("waited") == key:
                 return float(message["seconds"])
-        return None
+        raise EOFError(self._ends[key])
 
     def _hear(self, until: float) -> dict[str, Any]:
         """The next message; whose process has ended is kept in mind.

@@ -60,11 +60,17 @@ def job_cells(
 ) -> tuple[JobCell, ...]:
     """The code cells of a submission; only what is the instructor's to the letter is trusted.
 
+    A test that is not there to the letter must never run as if the student had written it.
+
     Parameters
     ----------
     notebook : a submission in which locked cells are restored
     sources : the instructor's cells, by grade id
     seed : a student's own, of a question
+
+    Raises
+    ------
+    GradingError : a test is missing.
     """
     answers = [name for name, cell in sources.items() if not cell.locked]
     cells, seen = [], set()
@@ -84,6 +90,12 @@ def job_cells(
             cells.append(
                 JobCell(index, "test", cell.source, name, question, known.points, seed(question))
             )
+    tests = {name for name, cell in sources.items() if cell.locked and cell.points is not None}
+    if missing := sorted(tests - seen):
+        raise GradingError(
+            f"its notebook is of another release, without {', '.join(missing)}; "
+            "take it in again: nlp-course collect"
+        )
     return tuple(cells)
 
 

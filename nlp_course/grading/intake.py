@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 
 import nbformat
@@ -69,6 +69,7 @@ def collect(
     wanted: str,
     into: Path,
     roster: Sequence[Person] = (),
+    zone: tzinfo = UTC,
 ) -> Collection:
     """Take in all that a class handed in for an assignment.
 
@@ -80,6 +81,7 @@ def collect(
     wanted : the assignment to collect
     into : the class's folder; `submitted/` and `received/` in it are written
     roster : who takes the course; with none, students are named by the platform
+    zone : of a zip archive's clock, where it does not say more
 
     Raises
     ------
@@ -88,7 +90,7 @@ def collect(
     if wanted not in assignments:
         raise GradingError(f"no assignment {wanted!r}; there are: {', '.join(assignments)}")
     received = into / "received" / wanted
-    return _Intake(dict(assignments), wanted, into, received, roster).collect(source)
+    return _Intake(dict(assignments), wanted, into, received, roster).collect(source, zone)
 
 
 class _Intake:
@@ -110,10 +112,10 @@ class _Intake:
         self.students: dict[str, _Student] = {}
         self.reviews: list[Review] = []
 
-    def collect(self, source: Path) -> Collection:
+    def collect(self, source: Path, zone: tzinfo) -> Collection:
         """Sort files by student, choose one of each, write what is new."""
         inside = self._inside(source)
-        files = read_source(source)
+        files = read_source(source, zone)
         if inside is None:
             self._sort(files)
         else:

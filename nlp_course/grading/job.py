@@ -13,8 +13,8 @@ from nlp_course.grading.scoring import Status
 
 HIDDEN = "BEGIN HIDDEN TESTS"
 STARVED = (
-    "it ran out of time, but had a processor for less than a quarter of it: "
-    "either it waits for something, or the machine had too much else to do"
+    "it ran out of time when it had waited long for a processor: "
+    "the machine had too much else to do"
 )
 
 

@@ -15,24 +15,17 @@ NOBODYS = 1 << 62  # bytes, where they cannot be counted: more than any bound
 
 @dataclass(frozen=True)
 class Seen:
-    """A process at one moment.
-
-    Parameters
-    ----------
-    resident : bytes of memory, what is shared counted in full
-    seconds : of a core, its own and those of its children that it has waited for
-    """
+    """A process at one moment; memory in bytes, what is shared counted in full."""
 
     pid: int
     parent: int
     uid: int
     resident: int
-    seconds: float
 
 
 def look() -> dict[int, Seen]:
     """All processes that can be seen, by number."""
-    page, tick = os.sysconf("SC_PAGE_SIZE"), os.sysconf("SC_CLK_TCK")
+    page = os.sysconf("SC_PAGE_SIZE")
     found = {}
     for name in os.listdir("/proc"):
         if not name.isdigit():
@@ -43,8 +36,7 @@ def look() -> dict[int, Seen]:
                 fields = file.read().rpartition(b")")[2].split()
         except OSError:  # it has ended
             continue
-        used = sum(map(int, fields[11:15])) / tick
-        found[int(name)] = Seen(int(name), int(fields[1]), uid, int(fields[21]) * page, used)
+        found[int(name)] = Seen(int(name), int(fields[1]), uid, int(fields[21]) * page)
     return found
 
 
@@ -82,6 +74,17 @@ def _is_over(pid: int) -> bool:
         return state in (b"Z", b"X") and len(os.listdir(f"/proc/{pid}/task")) == 1
     except (FileNotFoundError, ProcessLookupError):
         return True
+
+
+def waited(pids: Iterable[int]) -> float:
+    """Seconds that these processes' threads could have run, and no core was free for them."""
+    total = 0
+    for pid in pids:
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            for thread in os.listdir(f"/proc/{pid}/task"):
+                with open(f"/proc/{pid}/task/{thread}/schedstat") as file:
+                    total += int(file.read().split()[1])
+    return total / 1e9
 
 
 def unnamed(pids: Iterable[int]) -> int:

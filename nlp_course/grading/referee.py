@@ -64,8 +64,8 @@ class Session(Protocol):
     def end(self) -> str:
         """Kill what is left of it; why it ended by itself, where it did."""
 
-    def starved(self) -> bool:
-        """Whether it has had a core for less than a quarter of its time."""
+    def starved(self, seconds: float) -> bool:
+        """Whether it has waited so long for a core."""
 
 
 class Referee:
@@ -91,7 +91,7 @@ class Referee:
         self._own: dict[str, Any] | None = None  # names of the set-up cells, on this side
         self._ended_it: dict[int, str] = {}  # cells that ended the process, and how
         self._too_slow: set[int] = set()  # cells that took all of their time
-        self.starved = False  # it ran out of time when it had hardly been given any
+        self.starved = False  # it ran out of time when it had waited long for a core
 
     def run(self) -> None:
         """Walk through the notebook."""
@@ -139,7 +139,7 @@ class _Walk:
 
     def _out_of_time(self) -> None:
         """Find out whose fault it is, while the process is still there."""
-        if self._session is not None and self._session.starved():
+        if self._session is not None and self._session.starved(self._job.cell_timeout / 2):
             self._referee.starved = True
 
     def _live(self) -> Student:
@@ -150,7 +150,12 @@ class _Walk:
             self._starts += 1
             self._session = self._referee._start()
             if self._job.set_out:
-                self._session.student.run_cell(self._job.set_out, self._job.cell_timeout)
+                try:
+                    self._session.student.run_cell(self._job.set_out, self._job.cell_timeout)
+                except SessionLost as lost:  # no cell's fault
+                    self._out_of_time()
+                    self._lose(lost)
+                    continue
             for cell in self._past:
                 if not self._run_in(self._session.student, cell)[1]:
                     break
@@ -208,9 +213,9 @@ class _Walk:
             self._out_of_time()
             return _not_run("the notebook had used all of its time")
         try:
-            live = self._live()
-            student = (live.snapshot() if self._hidden else None) or live
+            live, student = self._copied()
         except SessionLost as lost:
+            self._out_of_time()
             self._lose(lost)
             return _not_run(str(lost))
         try:
@@ -218,9 +223,21 @@ class _Walk:
         finally:
             if student is not live:
                 student.close()
-        if student is live and student.lost is not None:
-            self._lose(SessionLost(student.lost))
+        if live.lost is not None:
+            self._lose(SessionLost(live.lost))
         return dataclasses.replace(outcome, seconds=time.monotonic() - begun)
+
+    def _copied(self) -> tuple[Student, Student]:
+        """The student's process, and what a test runs on: for a hidden one a copy, if it can be."""
+        live = self._live()
+        if not self._hidden:
+            return live, live
+        try:
+            return live, live.snapshot() or live
+        except SessionLost as lost:  # an earlier test's copy may have taken it along
+            self._lose(lost)
+        live = self._live()
+        return live, live.snapshot() or live
 
     def _judge(self, cell: JobCell, student: Student) -> CellOutcome:
         seconds = self._seconds()
@@ -352,11 +369,14 @@ class _Sandboxed:
 
     student: Student
     process: Process
-    begun: float = dataclasses.field(default_factory=time.monotonic)
 
-    def starved(self) -> bool:
-        used = self.process.usage(5.0)
-        return used is not None and used < (time.monotonic() - self.begun) / 4
+    def starved(self, seconds: float) -> bool:
+        try:
+            return self.process.waited(5.0) >= seconds
+        except TimeoutError:  # not even those that watch over it get their turn
+            return True
+        except EOFError:
+            return False
 
     def end(self) -> str:
         why = self.process.ended(0.5) if self.student.lost is not None else None

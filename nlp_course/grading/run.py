@@ -1,12 +1,12 @@
 """Grades a class: many notebooks at a time, one writer of the gradebook.
 
 Notebooks run wherever the executor has its workers: threads of this process, each of which waits
-for a sandboxed process, or a Dask cluster. What became of a notebook is kept in a file at once.
+for a sandboxed process, or a Dask cluster. What became of a notebook is kept in a file.
 This process alone writes the gradebook, through nbgrader's own step. Killed and started again,
 a grading takes from the files what is done, and ends with the same marks.
 
-A notebook that ran out of time and was hardly given any is run again after all the others, alone:
-one notebook's many processes must not cost its neighbours their marks.
+A notebook that ran out of time when it had waited long for a core is run again after all the
+others, alone: one notebook's many processes must not cost its neighbours their marks.
 """
 
 from __future__ import annotations

@@ -141,6 +141,7 @@ def start_sandboxed(
     SandboxError : it did not start, or it would not keep its promises: a step was refused, or
         something closed can be read.
     """
+    _keep_apart(closed, readable)
     with ExitStack() as stack:
         place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="nlp-course-")))
         place.chmod(0o711)
@@ -178,6 +179,16 @@ def start_sandboxed(
             warm.close()
             raise
         return warm
+
+
+def _keep_apart(closed: Sequence[Path], readable: Sequence[Path]) -> None:
+    for path in closed:
+        for folder in readable:
+            if folder.is_dir() and path.resolve().is_relative_to(folder.resolve()):
+                raise SandboxError(
+                    f"notebooks may read {folder}, and {path} lies in it: keep the data that "
+                    "NLTK_DATA and NLP_COURSE_DATA name in a folder with nothing else"
+                )
 
 
 def _readable(paths: Sequence[str], inside: bool, staged: Path) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ It is asked over a socket of whole messages, JSON with file descriptors beside i
     start id + sockets              fork; the child runs the entry on these sockets
     try id + socket                 fork; the child says which files it can read, see `attempt`
     interrupt id, kill id
-    usage id                        → usage id seconds, of a core, so far
+    waited id                       → waited id seconds, for a core, so far
     → ready, then: started id pid · ended id why
 
 When a client goes, all that it started is killed. A sandboxed child locks itself down before its
@@ -127,10 +127,9 @@ class Server:
                     _interrupt(child.pid)
                 elif wish == "kill":
                     self._kill(child, "killed")
-                elif wish == "usage":
-                    seen = processes.look()
-                    used = sum(seen[pid].seconds for pid in processes.tree(child.pid, seen))
-                    self._say(client, usage=child.key, seconds=used)
+                elif wish == "waited":
+                    pids = processes.tree(child.pid, processes.look())
+                    self._say(client, waited=child.key, seconds=processes.waited(pids))
 
     def _leave(self, client: socket.socket) -> None:
         self.clients.remove(client)

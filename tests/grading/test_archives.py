@@ -7,7 +7,9 @@ import os
 import stat
 import struct
 import zipfile
+from datetime import UTC, datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -44,6 +46,21 @@ def test_files_come_with_their_paths_bytes_and_times(read):
     assert (file.path, file.data, file.problem) == ("a/b.ipynb", b"{}", "")
     assert file.modified is not None
     assert file.modified.isoformat() == "2026-01-31T12:30:02+00:00"
+
+
+def test_a_clock_without_a_zone_is_of_the_courses(tmp_path: Path):
+    entry = zipfile.ZipInfo("a/b.ipynb", (2026, 10, 29, 0, 4, 0))
+    (tmp_path / "export.zip").write_bytes(zipped((entry, b"{}")))
+    (file,) = read_source(tmp_path / "export.zip", ZoneInfo("Europe/Berlin"))
+    assert file.modified is not None
+    assert file.modified.astimezone(UTC).isoformat() == "2026-10-28T23:04:00+00:00"
+
+
+def test_a_students_own_archive_does_not_say_when_it_was_handed_in(read):
+    early = zipfile.ZipInfo("work.ipynb", (2026, 10, 28, 19, 0, 0))
+    late = zipfile.ZipInfo("first_1_assignsubmission_file/work.zip", (2026, 11, 3, 11, 0, 0))
+    (file,) = read(zipped((late, zipped((early, b"{}")))))
+    assert (file.inner, file.modified) == ("work.ipynb", datetime(2026, 11, 3, 11, tzinfo=UTC))
 
 
 def test_the_exact_time_goes_before_the_clock_of_whoever_zipped(read):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -255,23 +256,41 @@ def test_a_hidden_test_changes_nothing_for_what_comes_after_it(engine: Engine):
     ("wait", "starved"),
     [
         ("while True: pass", False),
-        ("import time; time.sleep(1000)", True),
+        ("import time; time.sleep(1000)", False),
+        # Of many that could run, most wait; a neighbour's would have the same effect.
         (
-            "import subprocess, sys\n"
-            "    subprocess.run([sys.executable, '-S', '-c', 'while True: pass'], check=False)",
-            False,  # it had a core, though not in its own process
+            "import os\n"
+            "    for _ in range(5 * os.cpu_count()):\n"
+            "        if not os.fork():\n"
+            "            while True: pass\n"
+            "    while True: pass",
+            True,
         ),
     ],
 )
 @pytest.mark.parametrize("where", ["cell", "visible test", "hidden test"])
 def test_out_of_time_is_told_from_out_of_turn(engine: Engine, wait: str, starved: bool, where: str):
-    """A neighbour's processes leave others little; what only waits looks the same."""
     function = answer(f"def means(x):\n    {wait}\n" + "means(1)" * (where == "cell"))
     hidden = "### BEGIN HIDDEN TESTS\n" * (where == "hidden test")
     outcome = engine.run(job(function, check(hidden + "means(1)"), seconds=2))
     assert TIMEOUT in statuses(outcome) or where == "cell"
     assert outcome.starved is starved
     assert outcome.notes == ((STARVED,) if starved else ())
+
+
+def test_a_hidden_test_that_takes_the_first_process_along_costs_itself_alone(engine: Engine):
+    ends = answer("import os\ndef means(x):\n    os.kill(os.getppid(), 9)\n    return x")
+    hidden = "### BEGIN HIDDEN TESTS\nassert "
+    tests = [check(hidden + "means(1) == 1"), check(hidden + "double(4) == 8")]
+    outcome = engine.run(job(ends, answer(SECOND), *tests, tests[-1]))
+    assert statuses(outcome)[1:] == [PASSED, PASSED], [cell.message for cell in results(outcome)]
+
+
+def test_files_that_cannot_be_laid_out_are_no_cells_fault(engine: Engine):
+    cells = job(answer(SECOND), check(SECOND_TEST))
+    never = engine.run(replace(cells, set_out="import os; os._exit(0)"))
+    assert statuses(never) == [NOT_RUN]
+    assert never.cells[0].outputs[0]["ename"] == "NotRun"
 
 
 def test_tests_that_end_the_process_cost_themselves_alone(engine: Engine):

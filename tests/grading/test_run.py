@@ -22,6 +22,7 @@ from nbgrader.api import Gradebook
 
 from nlp_course.grading.classbook import student_reports
 from nlp_course.grading.classroom import Classroom
+from nlp_course.grading.converters import autograde
 from nlp_course.grading.course import Course
 from nlp_course.grading.execute import Results
 from nlp_course.grading.job import STARVED, Outcome
@@ -226,6 +227,43 @@ def test_a_failed_re_grade_withdraws_marks_of_tests_and_keeps_those_given_by_han
     with Gradebook(classroom.gradebook) as book:
         for student in (broken, whole):
             assert book.find_grade("q03-derivation", NAME, NAME, student).manual_score == 3
+
+
+def test_a_grading_that_is_broken_off_leaves_no_mark_that_looks_like_one(
+    undisturbed: Classroom, another: Callable[[str], Classroom]
+):
+    classroom = another("broken-off")
+    students = ["student-01", "student-02"]
+    classroom.grade(Counting(), students)
+    with classroom.log() as log:
+        grading = grade_class(classroom.config, NAME, students, Counting(), log, again=True)
+        done = next(grading).student
+        grading.close()
+    reports = {one.student: one for one in student_reports(classroom)}
+    (other,) = {*students} - {done}
+    assert reports[done].failure is None
+    assert reports[other].failure == "its grading was broken off; grade it again"
+    classroom.grade(Counting(), students)
+    assert {one.failure for one in student_reports(classroom) if one.student in students} == {None}
+
+
+def test_a_test_that_is_not_there_never_runs_as_the_students_own(
+    undisturbed: Classroom, another: Callable[[str], Classroom]
+):
+    """Nor by nbgrader's own command, which would put it back with a line before it."""
+    classroom = another("missing")
+    path = classroom.folder / "submitted/student-01" / NAME / f"{NAME}.ipynb"
+    notebook = nbformat.read(path, 4)
+    (hidden,) = [cell for cell in notebook.cells if cell.id == "q01-total-hidden"]
+    notebook.cells.remove(hidden)
+    nbformat.write(notebook, path)
+    (graded,) = classroom.grade(Counting(), ["student-01"])
+    assert graded.failure == (
+        "its notebook is of another release, without q01-total-hidden; "
+        "take it in again: nlp-course collect"
+    )
+    with classroom.log() as log, pytest.raises(GradingError, match="without q01-total-hidden"):
+        autograde(classroom.config, NAME, "student-01", log)
 
 
 def test_damaged_submissions_are_named_and_stop_no_other(
