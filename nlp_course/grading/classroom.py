@@ -103,8 +103,18 @@ class Classroom:
         Parameters
         ----------
         again : run also those notebooks whose outcome is known
+
+        Raises
+        ------
+        GradingError : one of them has handed in nothing.
         """
-        chosen = list(students) or self.students()
+        taken_in = self.students()
+        if unknown := sorted({*students} - {*taken_in}):
+            raise GradingError(
+                f"no submission of {self.assignment} was taken in from {', '.join(unknown)}; "
+                f"students are named by id, as in {self.folder / 'submitted'}"
+            )
+        chosen = list(students) or taken_in
         with self.log() as log:
             graded = grade_class(self.config, self.assignment, chosen, executor, log, again=again)
             done = list(progress(graded, len(chosen)))

@@ -69,7 +69,16 @@ def collect(
     folder: ClassFolder = None,
 ) -> None:
     """Take in what students handed in; say what was repaired, and list what needs a person."""
+    from nlp_course.grading.notebooks import GradingError
+    from nlp_course.grading.sample import ABOUT
+
     classroom = _classroom(course, folder, assignment)
+    inside = source.resolve().is_relative_to(classroom.folder.resolve())
+    if (classroom.folder / ABOUT).is_file() and not inside:
+        raise GradingError(
+            f"{classroom.folder} holds a made-up class; name a folder for yours, as class_folder "
+            "in course.toml or with --class"
+        )
     classroom.open()
     collection = classroom.collect(source)
     for one in collection.accepted:

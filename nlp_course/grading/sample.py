@@ -32,6 +32,7 @@ from nlp_course.grading.notebooks import (
 from nlp_course.grading.receipts import REVIEW_FOLDER
 from nlp_course.grading.scoring import StudentReport
 
+ABOUT = "ABOUT.txt"
 SAMPLE_NAME = re.compile(r"student-\d{2,}")
 SOLUTION_MARK = re.compile(r"^.*(BEGIN|END) SOLUTION.*\n?", flags=re.MULTILINE)
 ABOUT_THE_FOLDER = """A sample class; `make grade-sample` makes and grades it, afresh each time.
@@ -114,7 +115,7 @@ def clear(folder: Path) -> None:
     GradingError : something else lies there, or the work of a person: a submission of someone
         whom no sample made, a mark or a comment given by hand.
     """
-    about = folder / "ABOUT.txt"
+    about = folder / ABOUT
     if folder.exists() and not folder.is_dir():
         raise GradingError(f"{folder} is a file; name a folder with --out")
     if folder.exists() and any(folder.iterdir()) and not about.is_file():

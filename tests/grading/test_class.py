@@ -133,6 +133,28 @@ def test_only_those_named_are_graded(run_grading, course: Course, hand_in):
     assert rows["student-01"]["failure"] == "it has not been graded yet"
 
 
+def test_whoever_has_handed_in_nothing_is_named_before_anything_is_graded(
+    run_grading, course: Course, hand_in
+):
+    hand_in("student-01", RIGHT)
+    run(run_grading, course, "collect", "export")
+    names = ["stduent-01", "student-01"]
+    done = run_grading(course.root, "nlp-course", "grade", NAME, *names, "--class", "autumn")
+    assert done.returncode == 1
+    assert "was taken in from stduent-01; students are named by id" in done.stderr
+    assert not (course.root / "autumn/results").exists()
+
+
+def test_a_real_class_is_not_collected_among_made_up_students(run_grading, course: Course, hand_in):
+    hand_in("student-01", RIGHT)
+    (course.root / "autumn").mkdir()
+    (course.root / "autumn/ABOUT.txt").write_text("A sample class.")
+    done = run_grading(course.root, "nlp-course", "collect", NAME, "export", "--class", "autumn")
+    assert done.returncode == 1
+    assert "holds a made-up class; name a folder for yours" in done.stderr
+    assert not (course.root / "autumn/received").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
