@@ -95,7 +95,7 @@ def grade(
     students: Annotated[list[str] | None, typer.Argument(help="Whom; all, if none.")] = None,
     course: CourseFolder = Path(),
     folder: ClassFolder = None,
-    jobs: Annotated[int, typer.Option(help="Notebooks at a time; 0 for one a core.")] = 0,
+    jobs: Annotated[int, typer.Option(min=0, help="Notebooks at a time; 0 for one a core.")] = 0,
     scheduler: Annotated[
         str, typer.Option(help="A Dask cluster: tcp://host:8786, or local to start one here.")
     ] = "",
@@ -213,7 +213,7 @@ def sample(
     assignment: Assignment = "02-word2vec",
     out: Annotated[Path, typer.Option(help="Folder for the class.")] = Path("_build/class"),
     course: CourseFolder = Path(),
-    jobs: Annotated[int, typer.Option(help="Notebooks at a time; 0 for one a core.")] = 0,
+    jobs: Annotated[int, typer.Option(min=0, help="Notebooks at a time; 0 for one a core.")] = 0,
 ) -> None:
     """Make up a class, grade it, and check that each student gets the marks they must."""
     from nlp_course.grading.notebooks import GradingError

@@ -30,6 +30,7 @@ from nlp_course.grading.execute import ENGINES, Execute, Results, SourceCell, re
 from nlp_course.grading.job import Job, Outcome
 from nlp_course.grading.notebooks import GradingError, grade_id, read_notebook
 from nlp_course.grading.record import one_engine
+from nlp_course.grading.seeds import read_secret
 
 
 @dataclass(frozen=True)
@@ -61,8 +62,13 @@ def grade_class(
     config : nbgrader's, with the class's folders
     executor : runs the notebooks
     again : run all of them, also those whose outcome is known from before
+
+    Raises
+    ------
+    GradingError : others may read the course's secret, or it is none.
     """
     step = Execute(config=config)
+    read_secret(Path(step.secret))  # what is wrong with it is said before marks are withdrawn
     results = Results(Path(step.results))
     book = config.CourseDirectory.db_url
     sources = read_sources(book, assignment, assignment)

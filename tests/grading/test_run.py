@@ -247,6 +247,18 @@ def test_a_grading_that_is_broken_off_leaves_no_mark_that_looks_like_one(
     assert {one.failure for one in student_reports(classroom) if one.student in students} == {None}
 
 
+def test_a_secret_that_others_may_read_stops_before_marks_are_withdrawn(
+    undisturbed: Classroom, another: Callable[[str], Classroom]
+):
+    classroom = another("open-secret")
+    classroom.grade(Counting(), ["student-01"])
+    before = marks(classroom)["student-01"]
+    (classroom.folder / "secret").chmod(0o644)
+    with pytest.raises(GradingError, match="others may read this secret"):
+        classroom.grade(Counting(), ["student-01"], again=True)
+    assert marks(classroom)["student-01"] == before == marks(undisturbed)["student-01"]
+
+
 def test_a_test_that_is_not_there_never_runs_as_the_students_own(
     undisturbed: Classroom, another: Callable[[str], Classroom]
 ):
