@@ -143,6 +143,7 @@ def feedback(
 
     classroom = _classroom(course, folder, assignment)
     reports = student_reports(classroom)
+    _say_what_is_outdated(reports)
     graded = [one.student for one in reports if one.failure is None]
     pages = classroom.feedback(graded)
     path = classroom.folder / "reports" / f"{assignment}-feedback-{platform.value}.zip"
@@ -176,6 +177,7 @@ def export(
 
     classroom = _classroom(course, folder, assignment)
     reports, roster = student_reports(classroom), classroom.course.settings.roster
+    _say_what_is_outdated(reports)
     if platform is Platform.CANVAS:
         title = classroom.course.title(assignment)
         text = canvas_csv(reports, title, roster=roster, unfinished=unfinished)
@@ -243,6 +245,14 @@ def _classroom(course: Path, folder: Path | None, assignment: str) -> Classroom:
     place = Course(course.resolve())
     place.source(assignment)
     return Classroom(place, assignment, (folder or place.settings.class_folder).resolve())
+
+
+def _say_what_is_outdated(reports: list[StudentReport]) -> None:
+    from nlp_course.grading.classbook import OUTDATED
+
+    for one in reports:
+        if OUTDATED in one.warnings:
+            print(f"outdated: {one.student}: {OUTDATED}")
 
 
 @contextmanager

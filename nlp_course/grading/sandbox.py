@@ -349,9 +349,10 @@ def _attempt(
             f"notebooks could import {answer['found'][0]}: the course is installed in two places"
         )
     if answer["missing"]:
+        instead = "" if layer.bubblewrap else "install bubblewrap, with which it need not be, or "
         raise SandboxError(
-            f"notebooks could not read {answer['missing'][0]}, which they need: it must be open "
-            "to all users (chmod -R a+rX), and its folders too"
+            f"notebooks could not read {answer['missing'][0]}, which they need: {instead}"
+            "open it to all users (chmod -R a+rX), and its folders too"
         )
 
 

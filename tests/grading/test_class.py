@@ -119,6 +119,9 @@ def test_a_report_says_whose_marks_are_of_a_notebook_before_the_last(
     rows = read_marks(course.root / f"autumn/reports/{NAME}.csv")
     assert (rows["student-01"]["total"], rows["student-01"]["warnings"]) == ("0", OUTDATED)
     assert rows["student-02"]["warnings"] == ""
+    outdated = f"outdated: student-01: {OUTDATED}\n"
+    assert outdated in run(run_grading, course, "export")
+    assert outdated in run(run_grading, course, "feedback")
     _, rows = grade(run_grading, course)
     assert (rows["student-01"]["total"], rows["student-01"]["warnings"]) == ("6", "")
 
