@@ -100,7 +100,6 @@ def writes(folders: list[str]) -> list[str]:
         path = os.path.join(folder, "left-by-a-student")
         with open(path, "w") as file:
             file.write("here")
-        os.unlink(path)
 
     return each(write, folders)
 

@@ -116,6 +116,14 @@ def listening(folder: Path) -> Iterator[tuple[dict[str, Any], list[str]]]:
             reached.append("datagram")
 
 
+def outside_its_own(folder: str) -> bool:
+    """Whether it wrote there, and not to a folder of that name in a /tmp of its own."""
+    path = Path(folder, "left-by-a-student")
+    shadow = folder.startswith("/tmp/") and not path.exists()
+    path.unlink(missing_ok=True)
+    return not shadow
+
+
 def left(marker: str) -> int:
     """Processes with a word in their command line."""
     count = 0
@@ -171,6 +179,8 @@ def try_everything(warm: Warm, layer: Layer, about: dict[str, Any]) -> dict[str,
         }.items():
             said[name] = one.do(name.partition("_shared")[0], **arguments)
     said["servers"] = reached
+    if "reached" in said["writes"]:
+        said["writes"]["reached"] = [*filter(outside_its_own, said["writes"]["reached"])]
     for name in ORDINARY:
         said[name] = one.do(name)
     said["kills_everyone"] = one.do("kills_everyone")
