@@ -102,7 +102,13 @@ def choose(candidates: Sequence[Candidate]) -> tuple[Candidate, tuple[str, ...]]
         last = max(settled, key=lambda one: (one.settled or LONG_AGO, one.rank))
         newer = [one for one in ranked if (one.handed_in or LONG_AGO) > (last.settled or LONG_AGO)]
         if not newer:
-            return last, ("it was laid here by hand, and is taken over any other",)
+            others = {
+                f"{one.file.shown!r}"
+                for one in ranked
+                if not one.untouched and one.signature != last.signature
+            }
+            over = f", and is taken over {', '.join(sorted(others))}" if others else ""
+            return last, (f"it was laid here by hand{over}",)
         ranked = [last, *newer]
     own = {one.signature: one for one in ranked if not one.untouched}
     if not own:

@@ -79,6 +79,7 @@ def _report(
             *([] if _is_graded(classroom, student, submitted) else [OUTDATED]),
             *outcome.notes,
             *_overruled(tested, grades),
+            *_unconfirmed(results.earlier(assignment, student), grades),
         ),
         sandbox=outcome.sandbox,
         seconds=outcome.seconds,
@@ -116,6 +117,18 @@ def _overruled(tested: Iterable[str], grades: Mapping[str, Any]) -> list[str]:
         f"{grades[name].auto_score or 0.0:g}"
         for name in sorted(tested)
         if name in grades and grades[name].manual_score is not None
+    ]
+
+
+def _unconfirmed(earlier: Iterable[str], grades: Mapping[str, Any]) -> list[str]:
+    """Marks that a person gave to an earlier text, and has not saved again since."""
+    return [
+        f"{name} keeps the {grades[name].manual_score:g} points that were given by hand to an "
+        "earlier text: look at it in the formgrader, and save its points again"
+        for name in earlier
+        if name in grades
+        and grades[name].manual_score is not None
+        and grades[name].needs_manual_grade
     ]
 
 

@@ -110,11 +110,18 @@ def grade(
         ),
     ] = False,
 ) -> None:
-    """Grade what was taken in: marks into the gradebook, then the class's reports."""
+    """Grade what was taken in: marks into the gradebook, then the class's reports.
+
+    Its exit status is 1 where a submission was not graded.
+    """
+    from nlp_course.grading.layers import best_layer
+
     classroom = _classroom(course, folder, assignment)
     classroom.course.config.Execute.gpu |= gpu
     classroom.course.config.Execute.trusting |= without_sandbox
     classroom.open()
+    if not scheduler:  # what is refused is said before marks are withdrawn
+        best_layer(allow_none=classroom.config.Execute.trusting is True)
     with _executor(jobs, scheduler) as executor:
         graded = classroom.grade(executor, students or (), again=again)
     failures = [one for one in graded if one.failure]
@@ -122,6 +129,8 @@ def grade(
         print(f"not graded: {one.student}: {one.failure}")
     print(f"{len(graded) - len(failures)} graded, {len(failures)} not")
     _report(classroom)
+    if failures:
+        raise typer.Exit(code=1)
 
 
 def report(
@@ -143,7 +152,7 @@ def feedback(
 
     classroom = _classroom(course, folder, assignment)
     reports = student_reports(classroom)
-    _say_what_is_outdated(reports)
+    _say_what_is_open(classroom, reports)
     graded = [one.student for one in reports if one.failure is None]
     pages = classroom.feedback(graded)
     path = classroom.folder / "reports" / f"{assignment}-feedback-{platform.value}.zip"
@@ -177,7 +186,7 @@ def export(
 
     classroom = _classroom(course, folder, assignment)
     reports, roster = student_reports(classroom), classroom.course.settings.roster
-    _say_what_is_outdated(reports)
+    _say_what_is_open(classroom, reports)
     if platform is Platform.CANVAS:
         title = classroom.course.title(assignment)
         text = canvas_csv(reports, title, roster=roster, unfinished=unfinished)
@@ -247,12 +256,19 @@ def _classroom(course: Path, folder: Path | None, assignment: str) -> Classroom:
     return Classroom(place, assignment, (folder or place.settings.class_folder).resolve())
 
 
-def _say_what_is_outdated(reports: list[StudentReport]) -> None:
+def _say_what_is_open(classroom: Classroom, reports: list[StudentReport]) -> None:
+    """Before marks leave the house: whose are not of their last notebook, or wait for a person."""
     from nlp_course.grading.classbook import OUTDATED
 
     for one in reports:
         if OUTDATED in one.warnings:
             print(f"outdated: {one.student}: {OUTDATED}")
+    _print_reviews(classroom)
+
+
+def _print_reviews(classroom: Classroom) -> None:
+    for file, sentence in classroom.reviews():
+        print(f"to review: {file}: {sentence}")
 
 
 @contextmanager
@@ -275,19 +291,17 @@ def _report(classroom: Classroom) -> list[StudentReport]:
     folder.mkdir(parents=True, exist_ok=True)
     marks, page = folder / f"{name}.csv", folder / f"{name}.html"
     marks.write_text(plain_csv(reports), encoding="utf-8-sig", newline="")
-    reviews = classroom.reviews()
     text = class_page(
         reports,
         assignment=name,
         title=classroom.course.title(name),
         graded_at=datetime.now(classroom.course.settings.zone),
-        review=reviews,
+        review=classroom.reviews(),
         pairs=classroom.near_identical(reports),
     )
     page.write_text(text, encoding="utf-8")
     print(table(reports))
-    for file, sentence in reviews:
-        print(f"to review: {file}: {sentence}")
+    _print_reviews(classroom)
     print(f"\nMarks       {marks}")
     print(f"Class page  {page}")
     print(f"Gradebook   {classroom.gradebook}")

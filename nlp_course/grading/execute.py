@@ -195,6 +195,16 @@ class Results:
             return None, None, kept.get("failure", "it has not been graded yet")
         return Job.from_json(kept["cells"]), Outcome.from_json(kept["outcome"]), ""
 
+    def earlier(self, assignment: str, student: str) -> list[str]:
+        """Answers whose mark a person gave to an earlier text, and has not confirmed since."""
+        kept: list[str] = self._load(assignment, student).get("earlier", [])
+        return kept
+
+    def keep_earlier(self, assignment: str, student: str, names: list[str]) -> None:
+        """Keep which answers those are."""
+        if names != self.earlier(assignment, student):
+            self._save(assignment, student, {**self._load(assignment, student), "earlier": names})
+
     def _path(self, assignment: str, student: str) -> Path:
         return self.folder / assignment / f"{student}.json"
 
@@ -206,8 +216,9 @@ class Results:
             return {}
         return kept if isinstance(kept, dict) else {}
 
-    def _save(self, assignment: str, student: str, kept: dict[str, str]) -> None:
+    def _save(self, assignment: str, student: str, kept: dict[str, Any]) -> None:
         """Write it whole, or not at all."""
+        kept = {"earlier": self.earlier(assignment, student), **kept}
         path = self._path(assignment, student)
         path.parent.mkdir(parents=True, exist_ok=True)
         fresh = path.with_suffix(f".{os.getpid()}.new")

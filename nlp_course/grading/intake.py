@@ -85,7 +85,7 @@ def collect(
 
     Raises
     ------
-    GradingError : there is no such source, or it is not a zip archive; no such assignment.
+    GradingError : there is no such source, it is empty or no zip archive; no such assignment.
     """
     if wanted not in assignments:
         raise GradingError(f"no assignment {wanted!r}; there are: {', '.join(assignments)}")
@@ -116,6 +116,8 @@ class _Intake:
         """Sort files by student, choose one of each, write what is new."""
         inside = self._inside(source)
         files = read_source(source, zone)
+        if not files:
+            raise GradingError(f"{source} holds no file: is it what the platform gave out?")
         if inside is None:
             self._sort(files)
         else:

@@ -28,7 +28,7 @@ from nlp_course.grading.converters import autograde
 from nlp_course.grading.engine import Surroundings
 from nlp_course.grading.execute import ENGINES, Execute, Results, SourceCell, read_sources
 from nlp_course.grading.job import Job, Outcome
-from nlp_course.grading.notebooks import GradingError, grade_id, read_notebook
+from nlp_course.grading.notebooks import GradingError, answer_cells, grade_id, read_notebook
 from nlp_course.grading.record import one_engine
 from nlp_course.grading.seeds import read_secret
 
@@ -93,7 +93,7 @@ def grade_class(
     with one_engine():
         waiting: dict[Future[str], tuple[str, Job, Surroundings]] = {}
         chosen = list(students)
-        withdraw(book, assignment, chosen)
+        withdraw(config, results, assignment, chosen)
         for student in chosen:
             try:
                 notebook = restored(_submitted(config, assignment, student), sources)
@@ -173,21 +173,48 @@ def progress(graded: Iterable[Graded], total: int) -> Iterator[Graded]:
     return iter(tqdm(graded, total=total, desc="grading", unit="student"))
 
 
-def withdraw(gradebook: str, assignment: str, students: Iterable[str]) -> None:
+def withdraw(config: Config, results: Results, assignment: str, students: Iterable[str]) -> None:
     """Take back the marks that tests gave these students before; those given by hand stay.
 
-    A submission that cannot be graded again must not keep the marks of the one before it.
+    A submission that cannot be graded again must not keep the marks of the one before it. And a
+    mark that a person gave to another text than is graded now is kept as such, till it is saved
+    again: nbgrader asks for all of them anew, and a person's saving ends that.
     """
-    with Gradebook(gradebook) as book:
+    with Gradebook(config.CourseDirectory.db_url) as book:
         for student in students:
             try:
                 submission = book.find_submission(assignment, student)
             except MissingEntry:
                 continue
-            for notebook in submission.notebooks:
-                for grade in notebook.grades:
-                    grade.auto_score = None
+            grades = [grade for notebook in submission.notebooks for grade in notebook.grades]
+            by_hand = [grade for grade in grades if grade.manual_score is not None]
+            rewritten = _rewritten(config, assignment, student) if by_hand else set()
+            known = results.earlier(assignment, student)
+            earlier = {
+                grade.name
+                for grade in by_hand
+                if grade.name in rewritten or (grade.name in known and grade.needs_manual_grade)
+            }
+            results.keep_earlier(assignment, student, sorted(earlier))
+            for grade in by_hand:
+                grade.needs_manual_grade = True
+            for grade in grades:
+                grade.auto_score = None
         book.db.commit()
+
+
+def _rewritten(config: Config, assignment: str, student: str) -> set[str]:
+    """Answers with another text than when they were graded last."""
+    root, folder = Path(config.CourseDirectory.root), config.CourseDirectory.autograded_directory
+    graded = root / folder / student / assignment / f"{assignment}.ipynb"
+    try:
+        before = answer_cells(read_notebook(graded)) if graded.is_file() else {}
+        now = answer_cells(_submitted(config, assignment, student))
+    except GradingError:  # it is not graded, and why is said when it is prepared
+        return set()
+    return {
+        name for name, cell in before.items() if name in now and cell.source != now[name].source
+    }
 
 
 def restored(notebook: NotebookNode, sources: Mapping[str, SourceCell]) -> NotebookNode:

@@ -126,6 +126,40 @@ def test_a_report_says_whose_marks_are_of_a_notebook_before_the_last(
     assert (rows["student-01"]["total"], rows["student-01"]["warnings"]) == ("6", "")
 
 
+def give(course: Course, points: float) -> None:
+    """Save a mark by hand, as the formgrader does."""
+    with Gradebook(f"sqlite:///{course.root}/autumn/gradebook.db") as book:
+        grade = book.find_grade("q03-derivation", NAME, NAME, "student-01")
+        grade.manual_score, grade.needs_manual_grade = points, False
+        book.db.commit()
+
+
+def test_a_mark_given_by_hand_to_an_earlier_text_is_named_till_it_is_saved_again(
+    run_grading, course: Course, hand_in
+):
+    keeps = (
+        "q03-derivation keeps the 3 points that were given by hand to an earlier text: look at it "
+        "in the formgrader, and save its points again"
+    )
+    hand_in("student-01", RIGHT)
+    run(run_grading, course, "collect", "export")
+    grade(run_grading, course)
+    give(course, 3)
+    _, rows = grade(run_grading, course)
+    assert rows["student-01"]["warnings"] == ""  # nbgrader asks for the mark anew, but in vain
+    hand_in("student-01", {**RIGHT, "q03-derivation": "It is nought nowhere."})
+    run(run_grading, course, "collect", "export")
+    for _ in range(2):
+        _, rows = grade(run_grading, course)
+        assert (rows["student-01"]["by_hand"], rows["student-01"]["warnings"]) == ("3", keeps)
+    give(course, 3)
+    run(run_grading, course, "report")
+    rows = read_marks(course.root / f"autumn/reports/{NAME}.csv")
+    assert rows["student-01"]["warnings"] == ""
+    _, rows = grade(run_grading, course)
+    assert (rows["student-01"]["by_hand"], rows["student-01"]["warnings"]) == ("3", "")
+
+
 def test_only_those_named_are_graded(run_grading, course: Course, hand_in):
     for student in ("student-01", "student-02"):
         hand_in(student, RIGHT)

@@ -6,7 +6,7 @@ import copy
 import hashlib
 import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -248,6 +248,12 @@ def test_the_order_of_the_files_does_not_matter(group: Class, tmp_path: Path):
     assert [x.repairs for x in one.accepted] == [x.repairs for x in two.accepted]
 
 
+def test_an_empty_source_is_an_error(group: Class, tmp_path: Path):
+    (tmp_path / "nothing").mkdir()
+    with pytest.raises(GradingError, match="holds no file: is it what the platform gave out"):
+        group.collect(tmp_path / "nothing")
+
+
 def test_a_newer_file_replaces_and_the_older_is_kept(group: Class):
     first = group.notebook("return 1")
     group.collect(group.export({"s1/a.ipynb": first}, day=1))
@@ -301,8 +307,12 @@ def test_files_handed_in_at_once_that_differ_are_for_a_person_who_settles_it(gro
     before = group.state()
     assert again.reviews == ()
     assert group.collect(export) == again
-    assert again.accepted == settled.accepted
-    assert group.collect(group.folder / "received" / NAME).accepted == settled.accepted
+    (first,), (second,) = settled.accepted, again.accepted
+    assert "it was laid here by hand" in first.repairs
+    # What came after a person had chosen, at a time that nothing tells, is named.
+    assert "it was laid here by hand, and is taken over 's1/a.ipynb'" in second.repairs
+    assert replace(second, repairs=first.repairs) == first
+    assert group.collect(group.folder / "received" / NAME).accepted == again.accepted
     assert group.state() == before
     assert (folder.parent / "review.csv").read_text().count("\n") == 1
 
