@@ -13,6 +13,8 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy import sparse
 
+from nlp_course.representations import bag_of_words
+
 Weighting = Literal["uniform", "ramped", "harmonic"]
 Counts = Any  # a scipy.sparse array or a NumPy array of two axes
 
@@ -117,6 +119,8 @@ def document_counts(
 ) -> sparse.csr_array:
     """How often each word occurs in each document, whatever its place.
 
+    The documents' bags of words as columns: here a word is a row, and the documents its contexts.
+
     Returns
     -------
     X, (V, number of documents).
@@ -136,8 +140,9 @@ def document_counts(
            [1., 0.],
            [0., 1.]])
     """
-    tokens, document = _flatten(documents, vocabulary_size)
-    return _tally(tokens, document, (vocabulary_size, len(documents)))
+    if not any(len(document) for document in documents):
+        raise ValueError("the corpus is empty: give at least one document with one token")
+    return bag_of_words(documents, vocabulary_size).T.tocsr()
 
 
 def pmi(counts: Counts) -> Float[np.ndarray, "word context"]:
