@@ -1,4 +1,4 @@
-"""From raw text to ids: normalising, tokenising, vocabularies, n-grams, coverage.
+"""From raw text to ids: normalising, tokenising, vocabularies, n-grams, coverage, overlap.
 
 Every later module works on integers; here is where words get them.
 """
@@ -8,13 +8,13 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import chain, pairwise
 from typing import SupportsIndex, TypeVar
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Float, Int
 
 Token = TypeVar("Token")
 
@@ -274,3 +274,112 @@ def coverage(train: Iterable[Sequence[str]], test: Iterable[Sequence[str]], n: i
     if not asked:
         raise ValueError(f"no sentence of the test text has {n} tokens")
     return sum(count for ngram, count in asked.items() if ngram in seen) / asked.total()
+
+
+def coverage_curve(
+    train: Iterable[Sequence[str]],
+    test: Iterable[Sequence[str]],
+    n: int,
+    sizes: Sequence[int],
+) -> Float[np.ndarray, "size"]:
+    """`coverage` as the training text grows: by its first sentences of at least `sizes` tokens.
+
+    The training text is gone through once, however many sizes there are.
+
+    Parameters
+    ----------
+    sizes : tokens of training text, rising; a sentence is taken whole, so a little more is read
+
+    Raises
+    ------
+    ValueError : as for `coverage`; sizes do not rise, or the last is more than the training text.
+
+    Examples
+    --------
+    >>> train = [["the", "cat"], ["sat", "down"], ["on", "it"]]
+    >>> coverage_curve(train, [["the", "cat", "sat", "on"]], n=1, sizes=[0, 2, 6])
+    array([0. , 0.5, 1. ])
+    """
+    if any(later <= earlier for earlier, later in pairwise(sizes)):
+        raise ValueError(f"sizes must rise, got {list(sizes)}")
+    asked = Counter(chain.from_iterable(ngrams(sentence, n) for sentence in test))
+    if not asked:
+        raise ValueError(f"no sentence of the test text has {n} tokens")
+    total, covered, read = asked.total(), 0, 0
+    sentences, shares = iter(train), []
+    for size in sizes:
+        while read < size:
+            sentence = next(sentences, None)
+            if sentence is None:
+                raise ValueError(f"the training text has {read} tokens, sizes ask for {size}")
+            read += len(sentence)
+            # What was found is no longer asked for, so it counts once.
+            covered += sum(asked.pop(ngram, 0) for ngram in ngrams(sentence, n))
+        shares.append(covered / total)
+    return np.array(shares, dtype=np.float64)
+
+
+def jaccard(first: Iterable[Token], second: Iterable[Token]) -> float:
+    """Share of all the words of two texts that both have: |A ∩ B| / |A ∪ B|.
+
+    Words count once, however often they occur. From 0, nothing in common, to 1.
+
+    Raises
+    ------
+    ValueError : neither text has a word.
+
+    References
+    ----------
+    Jaccard 1912, The Distribution of the Flora in the Alpine Zone.
+
+    Examples
+    --------
+    >>> jaccard(["the", "dog", "bit", "the", "man"], ["the", "man", "fled"])
+    0.4
+    """
+    one, other = set(first), set(second)
+    if not one | other:
+        raise ValueError("neither text has a word: their overlap is not defined")
+    return len(one & other) / len(one | other)
+
+
+def segmentations(
+    symbols: Sequence[Token], lexicon: Mapping[str, Iterable[Sequence[Token]]]
+) -> list[tuple[str, ...]]:
+    """All sequences of words whose forms, one after the other, are exactly the symbols.
+
+    Parameters
+    ----------
+    symbols : letters or phonemes, without any mark between words
+    lexicon : for each word its forms, in the same symbols; one may have several
+
+    Returns
+    -------
+    The sequences, in alphabetical order; none where the words do not fit. There may be
+    exponentially many.
+
+    Raises
+    ------
+    ValueError : a form is empty.
+
+    Examples
+    --------
+    >>> lexicon = {word: [word] for word in ("no", "now", "where", "here", "nowhere")}
+    >>> segmentations("nowhere", lexicon)
+    [('no', 'where'), ('now', 'here'), ('nowhere',)]
+    """
+    words_of: dict[tuple[Token, ...], list[str]] = {}
+    for word, forms in lexicon.items():
+        for form in {tuple(form) for form in forms}:
+            if not form:
+                raise ValueError(f"the word {word!r} has an empty form: it would fit anywhere")
+            words_of.setdefault(form, []).append(word)
+    given = tuple(symbols)
+    # From the end to the start: ways[i] are the segmentations of what begins at i.
+    ways: list[list[tuple[str, ...]]] = [[] for _ in given] + [[()]]
+    for start in reversed(range(len(given))):
+        for form, words in words_of.items():
+            end = start + len(form)
+            if given[start:end] == form:
+                ways[start] += [(word, *rest) for word in words for rest in ways[end]]
+    return sorted(ways[0])

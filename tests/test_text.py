@@ -201,6 +201,100 @@ def test_a_text_covers_itself_and_nothing_covers_other_words(sentences, n):
     assert text.coverage([["x"] * n], tokens, n) == 0
 
 
+def test_the_coverage_curve_by_hand():
+    train, test = [["a", "b"], ["c", "a"], ["b", "c"]], [["a", "b", "c", "a", "b"], ["z"]]
+    assert text.coverage_curve(train, test, 1, [0, 1, 3]) == pytest.approx([0, 4 / 6, 5 / 6])
+    # Five tokens are reached only with the third sentence, which brings "bc".
+    assert text.coverage_curve(train, test, 2, [2, 4, 5]) == pytest.approx([2 / 4, 3 / 4, 1])
+
+
+@given(
+    st.lists(st.lists(st.sampled_from("abc"), max_size=6), max_size=8),
+    st.lists(st.lists(st.sampled_from("abcd"), max_size=6), min_size=1, max_size=4),
+    st.integers(1, 3),
+)
+def test_the_coverage_curve_rises_through_the_coverage_of_each_beginning(train, test, n):
+    if all(len(sentence) < n for sentence in test):
+        return
+    ends = sorted({sum(map(len, train[:i])) for i in range(len(train) + 1)})
+    curve = text.coverage_curve(train, test, n, ends)
+    assert (np.diff(curve) >= 0).all()
+    # A sentence without tokens covers nothing, so it does not matter where it stands.
+    full = [sentence for sentence in train if sentence]
+    assert curve.tolist() == [text.coverage(full[:i], test, n) for i in range(len(full) + 1)]
+
+
+@pytest.mark.parametrize(
+    ("n", "sizes", "message"),
+    [
+        (0, [1], "n must be at least 1"),
+        (3, [1], "has 3 tokens"),
+        (1, [2, 2], "sizes must rise"),
+        (1, [2, 5], "has 4 tokens, sizes ask for 5"),
+    ],
+)
+def test_the_coverage_curve_refuses(n, sizes, message):
+    with pytest.raises(ValueError, match=message):
+        text.coverage_curve([["a", "b"], ["c", "d"]], [["a", "b"]], n, sizes)
+
+
+def test_overlap_by_hand():
+    assert text.jaccard(["a", "b", "b"], ["b", "c"]) == pytest.approx(1 / 3)
+    assert text.jaccard(["a"], []) == 0
+    with pytest.raises(ValueError, match="neither text has a word"):
+        text.jaccard([], [])
+
+
+@given(st.lists(st.integers(0, 9), min_size=1), st.lists(st.integers(0, 9)))
+def test_overlap_is_symmetric_and_1_for_the_same_words_alone(first, second):
+    overlap = text.jaccard(first, second)
+    assert overlap == text.jaccard(second, first)
+    assert (overlap == 1) == (set(first) == set(second))
+    assert (overlap == 0) == (not set(first) & set(second))
+
+
+PHONEMES = {
+    "like": [["L", "AY", "K"]],
+    "lie": [["L", "AY"]],
+    "cure": [["K", "Y", "UH", "R"]],
+    "your": [["Y", "AO", "R"], ["Y", "UH", "R"]],
+}
+
+
+def test_one_run_of_sounds_is_two_runs_of_words():
+    assert text.segmentations(["L", "AY", "K", "Y", "UH", "R"], PHONEMES) == [
+        ("lie", "cure"),
+        ("like", "your"),
+    ]
+    assert text.segmentations(["L", "AY", "K", "Y", "AO", "R"], PHONEMES) == [("like", "your")]
+    assert text.segmentations(["L", "AY", "K", "Y"], PHONEMES) == []
+    # Words that sound the same are different ways; a form listed twice is one.
+    assert text.segmentations("ab", {"x": ["ab", "ab"], "y": ["ab"]}) == [("x",), ("y",)]
+
+
+def test_nothing_is_one_run_of_no_words():
+    assert text.segmentations("", PHONEMES) == [()]
+    with pytest.raises(ValueError, match="'x' has an empty form"):
+        text.segmentations("a", {"x": ["a", ""]})
+
+
+@given(st.integers(0, 12))
+def test_ways_to_cut_a_run_of_one_sign_into_ones_and_twos_are_fibonacci_numbers(length):
+    fibonacci = [1, 1]
+    while len(fibonacci) <= length:
+        fibonacci.append(fibonacci[-1] + fibonacci[-2])
+    ways = text.segmentations("a" * length, {"one": ["a"], "two": ["aa"]})
+    assert len(ways) == len(set(ways)) == fibonacci[length]
+
+
+@given(st.lists(st.sampled_from(["no", "now", "where", "here", "nowhere", "he", "re"]), max_size=6))
+def test_every_way_to_cut_gives_the_letters_back_and_the_words_are_among_them(words):
+    lexicon = {word: [word] for word in ("no", "now", "where", "here", "nowhere", "he", "re")}
+    ways = text.segmentations("".join(words), lexicon)
+    assert tuple(words) in ways
+    assert {"".join(way) for way in ways} == {"".join(words)}
+
+
 @pytest.mark.real_data
 def test_coverage_of_real_text_falls_with_n():
     from nlp_course import data
