@@ -67,6 +67,7 @@ bench: .venv/.installed ## our speed beside the peers', as ratios in one run; ab
 	@echo "bench: trains beside gensim, grades beside nbgrader (about 20 minutes)"
 	@$(BIN)/python -m benchmarks.word2vec
 	@$(BIN)/python -m benchmarks.grading
+	@$(BIN)/python -m benchmarks.glove
 
 bench-grading: .venv/.installed ## grading beside nbgrader on 20 submissions; about 2 minutes
 	@echo "bench-grading: grades 20 submissions, and the same with nbgrader (about 2 minutes)"
