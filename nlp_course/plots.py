@@ -8,15 +8,16 @@ pixels wide. Lines differ by dashes and groups of words by markers too: never by
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Literal, NamedTuple
 
 import matplotlib.pyplot as plt
 import numpy as np
 from cycler import cycler
-from jaxtyping import Real
+from jaxtyping import Float, Real
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.text import Text
-from matplotlib.transforms import Bbox, BboxBase
+from matplotlib.transforms import BboxBase
 
 COLOURS = {
     "blue": "#0072B2",
@@ -33,6 +34,7 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 DASHES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (1, 1)), (0, (3, 1, 1, 1)))
 # Distances from a point at which its label is tried, in points; the first is beside the marker.
 REACHES = (6.0, 12.0, 20.0, 30.0, 42.0, 56.0, 72.0)
+NEAR = 20.0  # where labels may be left out, one further away is
 DIRECTIONS = ((1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, 1), (1, -1), (-1, -1))
 
 
@@ -147,6 +149,7 @@ def word_map(
     words: Sequence[str],
     ax: Axes | None = None,
     groups: Sequence[str] | None = None,
+    crowded: Literal["cover", "leave out"] = "cover",
 ) -> Axes:
     """Words as points in the plane, with labels that do not cover one another.
 
@@ -159,6 +162,9 @@ def word_map(
     words : labels
     ax : axes to draw in; None makes a figure
     groups : a group for each word, shown by colour and marker, named in a legend
+    crowded : what becomes of a label without room: it covers as little as it can, or, in a map of
+        hundreds of words, it is left out where there is none near its point; the first words come
+        first, and points are drawn smaller
 
     Returns
     -------
@@ -167,8 +173,10 @@ def word_map(
     Raises
     ------
     ValueError : labels or groups are not as many as points, there are none, a place is not
-        finite, or there are more groups than markers.
+        finite, there are more groups than markers, or `crowded` is neither of the two.
     """
+    if crowded not in ("cover", "leave out"):
+        raise ValueError(f'crowded must be "cover" or "leave out", got {crowded!r}')
     if len(points) == 0 or len(words) != len(points):
         raise ValueError(f"there are {len(points)} points and {len(words)} words to draw")
     if not np.isfinite(points).all():
@@ -182,22 +190,31 @@ def word_map(
     membership = np.asarray([""] * len(points) if groups is None else groups)
     for kind, marker, colour in zip(kinds, MARKERS, COLOURS.values(), strict=False):
         members = points[membership == kind]  # (members, 2)
-        axes.scatter(members[:, 0], members[:, 1], marker=marker, color=colour, label=kind, s=36)
+        axes.scatter(
+            members[:, 0],
+            members[:, 1],
+            marker=marker,
+            color=colour,
+            label=kind,
+            s=36 if crowded == "cover" else 12,
+        )
     axes.margins(0.12)
     axes.tick_params(labelsize=10)
     if groups is not None:
         axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=min(len(kinds), 3))
-    _label(axes, points, words)
+    _label(axes, points, words, crowded == "leave out")
     return axes
 
 
-def _label(axes: Axes, points: Real[np.ndarray, "word 2"], words: Sequence[str]) -> None:
+def _label(
+    axes: Axes, points: Real[np.ndarray, "word 2"], words: Sequence[str], leave_out: bool
+) -> None:
     """Write each word at the first free place around its point; the rows' order decides."""
     axes.figure.draw_without_rendering()  # type: ignore[union-attr]
     pixels = axes.transData.transform(points)  # (word, 2)
     point = axes.figure.dpi / 72  # pixels
-    side = 6 * point  # of a marker
-    taken = [Bbox.from_bounds(x - side / 2, y - side / 2, side, side) for x, y in pixels]
+    side = (4 if leave_out else 6) * point  # of a marker
+    taken = np.hstack([pixels - side / 2, pixels + side / 2])  # (box, 4): left, bottom, right, top
     for place, (x, y), word in zip(points, pixels, words, strict=True):
         label = axes.annotate(
             word,
@@ -209,12 +226,24 @@ def _label(axes: Axes, points: Real[np.ndarray, "word 2"], words: Sequence[str])
         )
         # The word alone: an annotation's own extent holds the line to the point too.
         size = Text.get_window_extent(label)
-        box, reach, where = _free_place(x, y, size.width, size.height, point, taken, axes.bbox)
-        taken.append(box)
-        label.set_position(where)
-        label.arrow_patch.set_visible(reach > REACHES[0])  # type: ignore[union-attr]
+        found = _free_place(x, y, size.width, size.height, point, taken, axes.bbox)
+        if leave_out and not (found.free and found.reach <= NEAR):
+            label.remove()
+            continue
+        taken = np.vstack([taken, found.box])
+        label.set_position(found.offset)
+        label.arrow_patch.set_visible(found.reach > REACHES[0])  # type: ignore[union-attr]
         # Outside the layout: a label must not shrink the axes after its place was found.
         label.set_in_layout(False)
+
+
+class _Place(NamedTuple):
+    """Where a label goes: its box in pixels, how far from the point, and whether it is free."""
+
+    box: Float[np.ndarray, "4"]
+    reach: float
+    offset: tuple[float, float]  # of its lower left corner from the point, in points
+    free: bool
 
 
 def _free_place(
@@ -223,22 +252,22 @@ def _free_place(
     width: float,
     height: float,
     point: float,
-    taken: Sequence[BboxBase],
+    taken: Float[np.ndarray, "box 4"],
     frame: BboxBase,
-) -> tuple[Bbox, float, tuple[float, float]]:
+) -> _Place:
     """The nearest box that covers nothing; where all are taken, the one that covers least."""
     tried = []
+    inside = np.array([frame.extents])
     for reach, across, up in _places():
         left = across * reach * point + (across - 1) / 2 * width
         bottom = up * reach * point + (up - 1) / 2 * height
-        box = Bbox.from_bounds(x + left, y + bottom, width, height)
-        covered = sum(_overlap(box, other) for other in taken)
-        outside = width * height - _overlap(box, frame)
-        if covered + outside < 0.5:
-            return box, reach, (left / point, bottom / point)
-        tried.append((covered + outside, box, reach, (left / point, bottom / point)))
-    _, box, reach, where = min(tried, key=lambda place: place[0])
-    return box, reach, where
+        box = np.array([x + left, y + bottom, x + left + width, y + bottom + height])
+        covered = _overlaps(box, taken).sum() + width * height - _overlaps(box, inside).sum()
+        place = _Place(box, reach, (left / point, bottom / point), bool(covered < 0.5))
+        if place.free:
+            return place
+        tried.append((covered, place))
+    return min(tried, key=lambda candidate: candidate[0])[1]
 
 
 def _places() -> Iterator[tuple[float, float, float]]:
@@ -247,6 +276,9 @@ def _places() -> Iterator[tuple[float, float, float]]:
             yield reach, across, up
 
 
-def _overlap(first: BboxBase, second: BboxBase) -> float:
-    common = Bbox.intersection(first, second)
-    return 0.0 if common is None else common.width * common.height
+def _overlaps(
+    box: Float[np.ndarray, "4"], others: Float[np.ndarray, "box 4"]
+) -> Float[np.ndarray, "box"]:
+    """The area that a box shares with each of the others."""
+    corner = np.minimum(box[2:], others[:, 2:]) - np.maximum(box[:2], others[:, :2])  # (box, 2)
+    return np.maximum(corner, 0.0).prod(axis=1)

@@ -5,17 +5,17 @@ Similarity is the cosine throughout: the angle between vectors, whatever their l
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from nlp_course.text import UnknownWordError, Vocabulary
 
-QUESTIONS_AT_ONCE = 256  # bounds the memory of `analogy_accuracy`: questions × vocabulary scores
+QUESTIONS_AT_ONCE = 256  # bounds the memory of analogies: questions × vocabulary scores
 
 
 class Neighbour(NamedTuple):
@@ -33,6 +33,15 @@ class RatingCorrelation(NamedTuple):
     missing: tuple[tuple[str, str], ...]
 
 
+class RatedPairs(NamedTuple):
+    """Pairs of words whose words both have a vector, with their cosines and people's ratings."""
+
+    pairs: tuple[tuple[str, str], ...]
+    cosines: Float[np.ndarray, "pair"]
+    ratings: Float[np.ndarray, "pair"]
+    missing: tuple[tuple[str, str], ...]
+
+
 class AnalogyAccuracy(NamedTuple):
     """The share of analogies answered right, among those whose four words have a vector."""
 
@@ -40,6 +49,17 @@ class AnalogyAccuracy(NamedTuple):
     correct: int
     used: int
     missing: tuple[tuple[str, str, str, str], ...]
+
+
+class UnrestrictedAnswers(NamedTuple):
+    """Shares of a, b, c, d and all other words among answers that may be a, b or c."""
+
+    a: float
+    b: float
+    c: float
+    d: float
+    other: float
+    used: int
 
 
 def cosine(first: Float[np.ndarray, "d"], second: Float[np.ndarray, "d"]) -> float:
@@ -218,26 +238,39 @@ def rating_correlation(
     """
     from scipy.stats import spearmanr
 
-    cosines, scores, missing = [], [], []
+    rated = rated_pairs(vectors, ratings)
+    if len(rated.pairs) < 3:
+        raise ValueError(
+            f"a correlation needs at least 3 pairs whose words are known, got {len(rated.pairs)} "
+            f"({len(rated.missing)} have an unknown word)"
+        )
+    if np.ptp(rated.cosines) == 0 or np.ptp(rated.ratings) == 0:
+        raise ValueError("a correlation needs ratings, and cosines, that are not all the same")
+    return RatingCorrelation(
+        float(spearmanr(rated.cosines, rated.ratings).statistic), len(rated.pairs), rated.missing
+    )
+
+
+def rated_pairs(vectors: WordVectors, ratings: Iterable[tuple[str, str, float]]) -> RatedPairs:
+    """The pairs that `rating_correlation` compares, each with its cosine and its rating.
+
+    Raises
+    ------
+    ValueError : a rating is not finite.
+    """
+    pairs, scores, missing = [], [], []
     for first, second, score in ratings:
         pair = first.lower(), second.lower()
         if not np.isfinite(score):
             raise ValueError(f"ratings must be finite, got {score} for {pair}")
         if all(vectors._has_direction(word) for word in pair):
-            cosines.append(vectors.similarity(*pair))
-            scores.append(score)
+            pairs.append(pair)
+            scores.append(float(score))
         else:
             missing.append(pair)
-    if len(scores) < 3:
-        raise ValueError(
-            f"a correlation needs at least 3 pairs whose words are known, got {len(scores)} "
-            f"({len(missing)} have an unknown word)"
-        )
-    if np.ptp(cosines) == 0 or np.ptp(scores) == 0:
-        raise ValueError("a correlation needs ratings, and cosines, that are not all the same")
-    return RatingCorrelation(
-        float(spearmanr(cosines, scores).statistic), len(scores), tuple(missing)
-    )
+    first_id, second_id = ([vectors._id(pair[side]) for pair in pairs] for side in (0, 1))
+    cosines = (vectors.unit[first_id] * vectors.unit[second_id]).sum(axis=1)  # (pair,)
+    return RatedPairs(tuple(pairs), np.clip(cosines, -1, 1), np.array(scores), tuple(missing))
 
 
 def analogy_accuracy(vectors: WordVectors, analogies: Iterable[Sequence[str]]) -> AnalogyAccuracy:
@@ -252,23 +285,93 @@ def analogy_accuracy(vectors: WordVectors, analogies: Iterable[Sequence[str]]) -
     ------
     ValueError : no analogy is left.
     """
+    known, missing = _known_analogies(vectors, analogies)
+    correct = 0
+    for given, scores in _analogy_scores(vectors, known):
+        np.put_along_axis(scores, given[:, :3], -np.inf, axis=1)
+        correct += int((scores.argmax(axis=1) == given[:, 3]).sum())
+    return AnalogyAccuracy(correct / len(known), correct, len(known), missing)
+
+
+def accuracy_by_category(
+    vectors: WordVectors, analogies: Iterable[Sequence[str]]
+) -> dict[str, AnalogyAccuracy]:
+    """`analogy_accuracy` of each category by itself, in the order in which categories come.
+
+    Parameters
+    ----------
+    analogies : a, b, c, d and the category; one without a question of known words is left out
+
+    Raises
+    ------
+    ValueError : a record has no category, or no analogy is left.
+    """
+    categories: dict[str, list[Sequence[str]]] = {}
+    for record in analogies:
+        if len(record) < 5:
+            raise ValueError(f"a record needs a, b, c, d and a category, got {tuple(record)}")
+        categories.setdefault(record[4], []).append(record)
+    results = {
+        category: analogy_accuracy(vectors, records)
+        for category, records in categories.items()
+        if any(_is_known(vectors, record) for record in records)
+    }
+    if not results:
+        raise ValueError(f"none of {len(categories)} categories has a question of known words")
+    return results
+
+
+def unrestricted_answers(
+    vectors: WordVectors, analogies: Iterable[Sequence[str]]
+) -> UnrestrictedAnswers:
+    """What the word nearest to x_b − x_a + x_c is when the three given words are not excluded.
+
+    Raises
+    ------
+    ValueError : no analogy is left.
+
+    References
+    ----------
+    Linzen 2016, Issues in Evaluating Semantic Spaces Using Word Analogies.
+    """
+    known, _ = _known_analogies(vectors, analogies)
+    tally = np.zeros(5, dtype=np.int64)
+    for given, scores in _analogy_scores(vectors, known):
+        hit = given == scores.argmax(axis=1)[:, None]  # (question, 4)
+        which = np.where(hit.any(axis=1), hit.argmax(axis=1), 4)
+        tally += np.bincount(which, minlength=5)
+    a, b, c, d, other = (tally / len(known)).tolist()
+    return UnrestrictedAnswers(a, b, c, d, other, len(known))
+
+
+def _is_known(vectors: WordVectors, record: Sequence[str]) -> bool:
+    return all(vectors._has_direction(word.lower()) for word in record[:4])
+
+
+def _known_analogies(
+    vectors: WordVectors, analogies: Iterable[Sequence[str]]
+) -> tuple[Int[np.ndarray, "question 4"], tuple[tuple[str, str, str, str], ...]]:
+    """Ids of the analogies that can be asked, and the words of those that cannot."""
     known, missing = [], []
     for record in analogies:
         a, b, c, d = (word.lower() for word in record[:4])
-        if all(vectors._has_direction(word) for word in (a, b, c, d)):
+        if _is_known(vectors, record):
             known.append([vectors.vocabulary.id(word) for word in (a, b, c, d)])
         else:
             missing.append((a, b, c, d))
     if not known:
         raise ValueError(f"none of the {len(missing)} analogies has all its words known")
-    correct = 0
+    return np.array(known), tuple(missing)
+
+
+def _analogy_scores(
+    vectors: WordVectors, known: Int[np.ndarray, "question 4"]
+) -> Iterator[tuple[Int[np.ndarray, "block 4"], Float[np.ndarray, "block vocabulary"]]]:
+    """Ids of a block of questions, and each word's cosine up to a factor a question."""
     for start in range(0, len(known), QUESTIONS_AT_ONCE):
-        given = np.array(known[start : start + QUESTIONS_AT_ONCE])  # (question, 4)
-        x_a, x_b, x_c, _ = vectors.unit[given.T]  # each (question, d)
-        scores = (x_b - x_a + x_c) @ vectors.unit.T  # (question, vocabulary)
-        np.put_along_axis(scores, given[:, :3], -np.inf, axis=1)
-        correct += int((scores.argmax(axis=1) == given[:, 3]).sum())
-    return AnalogyAccuracy(correct / len(known), correct, len(known), tuple(missing))
+        given = known[start : start + QUESTIONS_AT_ONCE]
+        x_a, x_b, x_c, _ = vectors.unit[given.T]  # each (block, d)
+        yield given, (x_b - x_a + x_c) @ vectors.unit.T
 
 
 def project(

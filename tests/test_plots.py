@@ -94,6 +94,10 @@ def label_boxes(axes):
     return [Text.get_window_extent(text) for text in axes.texts]
 
 
+def overlap(first, second):
+    return plots._overlaps(np.array(first.extents), np.array([second.extents]))[0]
+
+
 def words(count):
     return [f"word{number}" for number in range(count)]
 
@@ -104,13 +108,13 @@ def test_word_map_labels_do_not_overlap(seed):
     points = np.random.default_rng(seed).normal(size=(25, 2))
     axes = plots.word_map(points, words(25))
     for first, second in combinations(label_boxes(axes), 2):
-        assert plots._overlap(first, second) < 1
+        assert overlap(first, second) < 1
 
 
 def test_word_map_labels_of_one_place_do_not_overlap():
     axes = plots.word_map(np.zeros((4, 2)), words(4))
     for first, second in combinations(label_boxes(axes), 2):
-        assert plots._overlap(first, second) < 1
+        assert overlap(first, second) < 1
 
 
 def test_word_map_ties_a_label_that_had_to_move_away():
@@ -138,6 +142,28 @@ def test_word_map_groups_differ_by_marker_as_well_as_colour():
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["king", "city"]
 
 
+def test_word_map_of_hundreds_leaves_out_the_labels_without_room():
+    plots.use_style()
+    points = np.random.default_rng(0).normal(size=(300, 2))
+    axes = plots.word_map(points, words(300), crowded="leave out")
+    assert len(axes.collections[0].get_offsets()) == 300
+    assert 20 < len(axes.texts) < 150
+    labelled = [int(name.removeprefix("word")) for name in cell_texts(axes)]
+    assert labelled == sorted(labelled)
+    assert np.mean(labelled) < 140  # the first words come first
+    boxes = label_boxes(axes)
+    for first, second in combinations(boxes, 2):
+        assert overlap(first, second) < 1
+    frame = axes.bbox
+    assert all(overlap(box, frame) > 0.99 * box.width * box.height for box in boxes)
+
+
+def test_word_map_with_room_leaves_nothing_out():
+    points = np.random.default_rng(1).normal(size=(5, 2))
+    axes = plots.word_map(points, words(5), crowded="leave out")
+    assert cell_texts(axes) == words(5)
+
+
 def test_word_map_refuses_what_it_cannot_place():
     with pytest.raises(ValueError, match="2 points and 1 words"):
         plots.word_map(np.eye(2), ["a"])
@@ -149,6 +175,10 @@ def test_word_map_refuses_what_it_cannot_place():
         plots.word_map(np.eye(2), ["a", "b"], groups=["g"])
     with pytest.raises(ValueError, match="at most 7 groups"):
         plots.word_map(np.ones((8, 2)), words(8), groups=words(8))
+    # The run-time type check would refuse it first.
+    function = getattr(plots.word_map, "__wrapped__", plots.word_map)
+    with pytest.raises(ValueError, match='"cover" or "leave out", got \'hide\''):
+        function(np.eye(2), ["a", "b"], crowded="hide")
 
 
 def test_style_draws_lines_with_different_dashes_on_white():

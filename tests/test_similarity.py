@@ -219,6 +219,89 @@ def test_vectors_must_fit_their_words():
         si.WordVectors(vocabulary, np.array([[1.0], [np.inf]]))
 
 
+def test_rated_pairs_are_what_the_correlation_compares(vectors):
+    ratings = [("W01", "w02", 3.0), ("w01", "nowhere", 5.0), ("w03", "w04", 1.0)]
+    rated = si.rated_pairs(vectors, ratings)
+    assert rated.pairs == (("w01", "w02"), ("w03", "w04"))
+    assert rated.missing == (("w01", "nowhere"),)
+    assert rated.ratings.tolist() == [3.0, 1.0]
+    assert rated.cosines[1] == pytest.approx(vectors.similarity("w03", "w04"))
+
+
+def test_spearman_with_ties_worked_by_hand():
+    # Cosines with "a" rank b < c = d < e, so 1, 2.5, 2.5, 4; ratings rank 1, 2, 3, 4. Distances of
+    # ranks from their mean: (−1.5, 0, 0, 1.5) and (−1.5, −0.5, 0.5, 1.5).
+    # ρ = (2.25 + 2.25) / √(4.5 · 5) = 3 / √10.
+    points = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0], [2.0, 2.0], [3.0, 0.0]])
+    five = si.WordVectors(Vocabulary(tuple("abcde"), np.ones(5, dtype=int)), points)
+    ratings = [("a", "b", 1.0), ("a", "c", 2.0), ("a", "d", 7.0), ("a", "e", 9.0)]
+    assert si.rating_correlation(five, ratings).spearman == pytest.approx(3 / np.sqrt(10))
+
+
+def test_accuracy_by_category_adds_up_to_the_accuracy(vectors):
+    rng = np.random.default_rng(8)
+    questions = []
+    for number in range(90):
+        a, b, c, d = (WORDS[i] for i in rng.choice(40, 4, replace=False))
+        if number % 4 == 0:
+            d = vectors.analogy(a, b, c)[0].word
+        questions.append((a, b, c, d, f"kind{number % 3}"))
+    by_category = si.accuracy_by_category(vectors, questions)
+    assert list(by_category) == ["kind0", "kind1", "kind2"]
+    for category, result in by_category.items():
+        alone = [record for record in questions if record[4] == category]
+        assert result == si.analogy_accuracy(vectors, alone)
+    whole = si.analogy_accuracy(vectors, questions)
+    assert sum(result.correct for result in by_category.values()) == whole.correct > 0
+    assert sum(result.used for result in by_category.values()) == whole.used
+
+
+def test_a_category_without_known_words_is_left_out_and_none_is_refused(vectors):
+    known, lost = ("w01", "w02", "w03", "w04", "known"), ("p", "q", "r", "s", "lost")
+    assert list(si.accuracy_by_category(vectors, [lost, known])) == ["known"]
+    with pytest.raises(ValueError, match="none of 1 categories"):
+        si.accuracy_by_category(vectors, [lost])
+    with pytest.raises(ValueError, match="a, b, c, d and a category"):
+        si.accuracy_by_category(vectors, [("w01", "w02", "w03", "w04")])
+
+
+def test_unrestricted_answers_are_the_words_nearest_to_the_offset(vectors):
+    rng = np.random.default_rng(9)
+    questions = [tuple(WORDS[i] for i in rng.choice(40, 4, replace=False)) for _ in range(300)]
+    unit = {word: vectors.unit[vectors.vocabulary.id(word)] for word in WORDS}
+    named = dict.fromkeys("abcd", 0) | {"other": 0}
+    for question in questions:
+        a, b, c, _ = question
+        nearest = max(WORDS, key=lambda w: unit[w] @ (unit[b] - unit[a] + unit[c]))
+        named["abcd"[question.index(nearest)] if nearest in question else "other"] += 1
+    answers = si.unrestricted_answers(vectors, questions)
+    assert answers.used == 300
+    for name, count in named.items():
+        assert getattr(answers, name) == pytest.approx(count / 300)
+    assert answers.b + answers.c > 0.5
+    assert sum(answers[:5]) == pytest.approx(1)
+
+
+def test_a_tiny_offset_gives_back_the_given_word():
+    # x_b − x_a is so small beside x_c that c itself is nearest; left out, d is.
+    words = ("a", "b", "c", "d")
+    points = np.array([[1.0, 0, 0], [1, 0, 0.1], [0, 1, 0], [0, 1, 0.3]])
+    small = si.WordVectors(Vocabulary(words, np.ones(4, dtype=int)), points)
+    assert si.unrestricted_answers(small, [words]).c == 1
+    assert si.analogy_accuracy(small, [words]).accuracy == 1
+    with pytest.raises(ValueError, match="none of the 1 analogies"):
+        si.unrestricted_answers(small, [("a", "b", "c", "unicorn")])
+
+
+def test_projection_is_that_of_an_independent_svd_up_to_sign():
+    points = np.random.default_rng(10).normal(size=(30, 5)) * [5, 4, 3, 2, 1]
+    centred = points - points.mean(axis=0)
+    left, singular, _ = np.linalg.svd(centred, full_matrices=False)
+    np.testing.assert_allclose(
+        np.abs(si.project(points, 3)), np.abs(left * singular)[:, :3], atol=1e-10
+    )
+
+
 def test_projection_keeps_the_distances_of_flat_points_and_its_signs():
     flat = (
         np.random.default_rng(4).normal(size=(10, 2))
