@@ -51,7 +51,9 @@ def student_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     venv.create(folder / "env", with_pip=True)
     python = folder / "env" / "bin" / "python"
     install = [python, "-m", "pip", "--disable-pip-version-check", "install", "-q"]
-    subprocess.run([*install, wheel, "nbclient", "ipykernel"], check=True)
+    pins = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    (torch,) = (pin for pin in pins if pin.startswith("torch=="))  # Colab has it, and so may anyone
+    subprocess.run([*install, wheel, torch, "nbclient", "ipykernel"], check=True)
     return python
 
 
