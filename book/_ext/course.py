@@ -51,9 +51,8 @@ class ChapterBox(SphinxDirective):
             ("Needs", self.options["needs"]),
             ("Modules", ", ".join(f"{{py:mod}}`~nlp_course.{name}`" for name in modules)),
         ]
-        if assignment := self.options.get("assignment"):
-            address = colab(self.config, f"assignments/{assignment}/{assignment}.ipynb")
-            rows.append(("Practised in", f"assignment [{assignment}]({address})"))
+        if assignments := self.options.get("assignment"):
+            rows.append(("Practised in", practised_in(assignments, colab(self.config))))
         fields = nodes.field_list(classes=["chapter-box"])
         for name, text in rows:
             body = nodes.field_body()
@@ -66,11 +65,23 @@ class ChapterBox(SphinxDirective):
         return [fields]
 
 
-def colab(config: Any, path: str) -> str:
-    """The address at which Colab opens a published notebook."""
+def colab(config: Any) -> str:
+    """The address below which Colab opens published notebooks."""
     repository = config.html_theme_options["repository_url"].removeprefix("https://github.com/")
     branch = config.course_notebook_branch
-    return f"https://colab.research.google.com/github/{repository}/blob/{branch}/{path}"
+    return f"https://colab.research.google.com/github/{repository}/blob/{branch}"
+
+
+def practised_in(names: str, folder: str) -> str:
+    """Links to the assignments of a chapter's box, `01-counting-words, 02-word2vec`.
+
+    Parameters
+    ----------
+    folder : the address below which the assignments lie
+    """
+    chosen = [name.strip() for name in names.split(",")]
+    links = [f"[{name}]({folder}/assignments/{name}/{name}.ipynb)" for name in chosen]
+    return f"assignment{'s' if len(links) > 1 else ''} {' and '.join(links)}"
 
 
 def finish_page(app: Sphinx, doctree: nodes.document, page: str) -> None:
@@ -108,7 +119,7 @@ def link_notebooks(
             for button in group["buttons"]:
                 if button.get("text") == "Colab":
                     folder = app.config.course_notebook_folder
-                    button["url"] = colab(app.config, f"{folder}/{page}.ipynb")
+                    button["url"] = f"{colab(app.config)}/{folder}/{page}.ipynb"
 
 
 def run_anew(

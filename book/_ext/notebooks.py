@@ -17,6 +17,7 @@ import yaml
 from nbformat import NotebookNode
 from pybtex.database import BibliographyData, parse_file
 
+from course import practised_in
 from notebook_cells import exported
 from pages import BOOK, ROOT, BuildError, outputs, read_notebook
 
@@ -241,9 +242,8 @@ class Page:
             f"[here]({self.site}/{self.name}.html)",
             f"- **Needs** {self._inline(it.options['needs'])}",
         ]
-        if assignment := it.options.get("assignment"):
-            address = f"{self.colab}/assignments/{assignment}/{assignment}.ipynb"
-            rows.append(f"- **Practised in** assignment [{assignment}]({address})")
+        if assignments := it.options.get("assignment"):
+            rows.append(f"- **Practised in** {practised_in(assignments, self.colab)}")
         return "\n".join(rows)
 
     def _figure(self, it: Directive) -> str:

@@ -13,6 +13,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -110,8 +111,14 @@ def _modules(tree: Iterator[ast.AST]) -> set[Path]:
         if path not in found:
             found.add(path)
             if path.suffix == ".py":
-                waiting |= _imported(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+                waiting |= _imported_by(path)
     return found
+
+
+@cache
+def _imported_by(module: Path) -> set[Path]:
+    """Remembered: pages share most modules, and a build asks about every page twice."""
+    return _imported(ast.walk(ast.parse(module.read_text(encoding="utf-8"))))
 
 
 def _imported(tree: Iterator[ast.AST]) -> set[Path]:
@@ -167,7 +174,8 @@ def run(names: Sequence[str], cache_folder: Path, generated: bool = False) -> li
         print(f"Running {len(stale)} of {len(names)} pages: {', '.join(stale)}", flush=True)
     failures = []
     with ProcessPoolExecutor(WORKERS) as pool:
-        runs = {pool.submit(_execute, name, generated): name for name in stale}
+        # The last chapters take longest: begun first, they leave no worker idle at the end.
+        runs = {pool.submit(_execute, name, generated): name for name in reversed(stale)}
         for finished in as_completed(runs):
             name = runs[finished]
             notebook, seconds, failure = finished.result()

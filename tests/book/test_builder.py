@@ -221,6 +221,14 @@ def page():
             "project/blob/notebooks/assignments/02-a/02-a.ipynb)",
         ),
         (
+            "```{chapter-box}\n:minutes: 9\n:needs: nothing\n:assignment: 1, 2\n```",
+            "- **To read** 9 minutes; the page with its outputs is "
+            "[here](https://owner.github.io/project/03-page.html)\n- **Needs** nothing\n"
+            "- **Practised in** assignments [1](https://colab.research.google.com/github/owner/"
+            "project/blob/notebooks/assignments/1/1.ipynb) and [2](https://colab.research.google"
+            ".com/github/owner/project/blob/notebooks/assignments/2/2.ipynb)",
+        ),
+        (
             "```{figure} static/a.svg\n:name: fig-map\n:alt: A map.\nSeen.\n```",
             "![A map.](https://raw.githubusercontent.com/owner/project/main/book/static/a.svg)"
             "\n\n**Figure 3.2.** Seen.",
