@@ -104,11 +104,18 @@ def test_the_addresses_printed_are_there(graded):
     assert all(Path(address).exists() for address in addresses.values())
 
 
+# Who waits for a person is said whenever something leaves the house.
+BROKEN_OFF = (
+    f"to review: student-07/{NAME}.ipynb: the file breaks off before q02-mean, q03-derivation; "
+    "ask for the whole file\n"
+)
+
+
 def test_feedback_comes_as_an_archive_too(graded, run_grading):
     folder, _ = graded
     done = run_grading(folder, "nlp-course", "feedback", NAME)
     path = folder / f"_build/class/reports/{NAME}-feedback-plain.zip"
-    assert done.stdout == f"Feedback    {path}\n"
+    assert done.stdout == f"{BROKEN_OFF}Feedback    {path}\n"
     with zipfile.ZipFile(path) as archive:
         pages = {name: archive.read(name) for name in archive.namelist()}
     written = folder / "_build/class/feedback"
@@ -140,7 +147,7 @@ def test_marks_as_platforms_import_them(graded, run_grading):
     folder, _ = graded
     done = run_grading(folder, "nlp-course", "export", NAME)
     path = folder / f"_build/class/reports/{NAME}-plain.csv"
-    assert done.stdout == f"Marks       {path}\n"
+    assert done.stdout == f"{BROKEN_OFF}Marks       {path}\n"
     assert read_marks(path) == read_marks(folder / f"_build/class/reports/{NAME}.csv")
     out = folder / "_build/canvas.csv"
     done = run_grading(
