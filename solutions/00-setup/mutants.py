@@ -50,7 +50,6 @@ ALTERNATIVES["q01-row-means"] = _returns(
 
 
         def row_means(vectors):
-            print("rows:", len(vectors))
             return torch.tensor(vectors).mean(dim=1)
     """,
 )
@@ -188,7 +187,6 @@ ALTERNATIVES["q04-count-word"] = _returns(
             for token in tokens:
                 if lowered(token) == lowered(word):
                     count += 1
-            print("counted", count)
             return count
     """,
 )
