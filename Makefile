@@ -21,8 +21,8 @@ help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' \
 		| while IFS=$$'\t' read -r name text; do printf '  make %-13s %s\n' "$$name" "$$text"; done
 
-course: .venv/.installed ## book, assignments and a graded sample class; about 6 minutes the first time
-	@echo "course: builds the book, releases the assignments, grades the sample class (about 6 minutes the first time)"
+course: .venv/.installed ## book, assignments and a graded sample class; about 8 minutes the first time
+	@echo "course: builds the book, releases the assignments, grades the sample class (about 8 minutes the first time)"
 	@$(MAKE) book
 	@$(MAKE) assignments
 	@$(MAKE) grade-sample
@@ -33,8 +33,8 @@ course: .venv/.installed ## book, assignments and a graded sample class; about 6
 	@echo "Gradebook       $(CURDIR)/$(CLASS)/gradebook.db"
 	@echo "Feedback        $(CURDIR)/$(CLASS)/feedback"
 
-book: .venv/.installed ## the book, each page's cells run; about 2 minutes, seconds when nothing changed
-	@echo "book: runs the pages and builds _build/html (about 2 minutes; under 20 seconds when nothing changed)"
+book: .venv/.installed ## the book, each page's cells run; about 4 minutes, seconds when nothing changed
+	@echo "book: runs the pages and builds _build/html (about 4 minutes; under 20 seconds when nothing changed)"
 	@$(BIN)/python book/_ext/build.py $(if $(DATA),--data $(DATA))
 
 assignments: .venv/.installed ## what students get, made from solutions/; about 10 seconds
@@ -47,12 +47,12 @@ grade-sample: .venv/.installed ## grade a made-up class; about 1 minute
 	@if [ -d solutions ]; then $(BIN)/nlp-course sample --out $(CLASS); \
 		else echo "  skipped: the public copy of the course comes without solutions/"; fi
 
-test: .venv/.installed ## all tests, book and browser included; about 12 minutes
-	@echo "test: runs all tests, the book's build included (about 12 minutes)"
+test: .venv/.installed ## all tests, book and browser included; about 25 minutes
+	@echo "test: runs all tests, the book's build included (about 25 minutes)"
 	@$(BIN)/pytest -n 2 --dist loadfile $(if $(REQUIRE),--require "$(REQUIRE)") $(PYTEST_ARGS)
 
-test-fast: .venv/.installed ## unit tests only; about 1 minute
-	@echo "test-fast: runs the unit tests (about 1 minute)"
+test-fast: .venv/.installed ## unit tests only; about 3 minutes
+	@echo "test-fast: runs the unit tests (about 3 minutes)"
 	@$(BIN)/pytest -n 2 -m "not (book or browser or assignments or grading or slow)" $(PYTEST_ARGS)
 
 lint: .venv/.installed ## style, types and spelling; about 20 seconds
@@ -63,11 +63,12 @@ lint: .venv/.installed ## style, types and spelling; about 20 seconds
 	@$(BIN)/codespell
 	@$(BIN)/nbstripout --keep-id --verify $$(git ls-files '*.ipynb')
 
-bench: .venv/.installed ## our speed beside the peers', as ratios in one run; about 20 minutes
-	@echo "bench: trains beside gensim, grades beside nbgrader (about 20 minutes)"
+bench: .venv/.installed ## our speed beside the peers', as ratios in one run; about 20 minutes, an hour with PEERS
+	@echo "bench: trains beside gensim, grades beside nbgrader (about 20 minutes); with PEERS also GloVe (40)"
 	@$(BIN)/python -m benchmarks.word2vec
 	@$(BIN)/python -m benchmarks.grading
-	@$(BIN)/python -m benchmarks.glove
+	@if [ -n "$${PEERS:-}" ]; then $(BIN)/python -m benchmarks.glove; \
+		else echo "glove: skipped: PEERS names no folder with the authors' program (benchmarks/README.md)"; fi
 
 bench-grading: .venv/.installed ## grading beside nbgrader on 20 submissions; about 2 minutes
 	@echo "bench-grading: grades 20 submissions, and the same with nbgrader (about 2 minutes)"
