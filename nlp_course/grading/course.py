@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import runpy
 import sysconfig
+import textwrap
 import tomllib
 from dataclasses import dataclass
 from functools import cached_property
@@ -83,7 +84,10 @@ class Course:
         return f"{number} {known['title']}" if "title" in known else assignment
 
     def known_answers(self, assignment: str) -> tuple[Answers, Answers]:
-        """Usual mistakes and other right answers, by question, from `mutants.py`."""
+        """Usual mistakes and other right answers, by question, from `mutants.py`.
+
+        Sources may be indented there, and underscores in a name stand for spaces.
+        """
         path = self.source(assignment).parent / "mutants.py"
         if not path.is_file():
             raise GradingError(f"{path} is not there; it holds MUTANTS and ALTERNATIVES")
@@ -91,7 +95,17 @@ class Course:
         missing = [name for name in ("MUTANTS", "ALTERNATIVES") if name not in names]
         if missing:
             raise GradingError(f"{path} does not define {' and '.join(missing)}")
-        return names["MUTANTS"], names["ALTERNATIVES"]
+        return _tidied(names["MUTANTS"]), _tidied(names["ALTERNATIVES"])
+
+
+def _tidied(answers: Answers) -> Answers:
+    return {
+        question: {
+            name.replace("_", " "): textwrap.dedent(source).strip()
+            for name, source in known.items()
+        }
+        for question, known in answers.items()
+    }
 
 
 def add_scripts_to_path() -> None:

@@ -4,21 +4,10 @@ Each is the source of a whole answer cell. A mistake must lose marks on its own 
 right answer must keep all of them. `tests/assignments` runs both.
 """
 
-import textwrap
-
-
-def _cells(**sources: str) -> dict[str, str]:
-    """Underscores in a name stand for spaces."""
-    return {
-        name.replace("_", " "): textwrap.dedent(source).strip() for name, source in sources.items()
-    }
-
 
 def _returns(head: str, **results: str) -> dict[str, str]:
     """Functions of one line."""
-    return _cells(
-        **{name: f"import numpy as np\n\n\n{head}\n    return {r}" for name, r in results.items()}
-    )
+    return {name: f"import numpy as np\n\n\n{head}\n    return {r}" for name, r in results.items()}
 
 
 MUTANTS: dict[str, dict[str, str]] = {}
@@ -33,26 +22,26 @@ MUTANTS["q01-row-means"] = _returns(
     sum_not_mean="vectors.sum(axis=1)",
     divided_by_the_number_of_rows="vectors.sum(axis=1) / len(vectors)",
     the_example_by_heart="np.array([2.0, 7.0])",
-) | _cells(
-    nothing_returned="""
+) | {
+    "nothing returned": """
         def row_means(vectors):
             print(vectors.mean(axis=1))
     """,
-)
+}
 ALTERNATIVES["q01-row-means"] = _returns(
     MEANS,
     loop="[sum(row) / len(row) for row in vectors]",
     matrix_product="vectors @ np.full(vectors.shape[1], 1 / vectors.shape[1])",
     einsum="np.einsum('ij->i', vectors) / vectors.shape[1]",
-) | _cells(
-    torch="""
+) | {
+    "torch": """
         import torch
 
 
         def row_means(vectors):
             return torch.tensor(vectors).mean(dim=1)
     """,
-)
+}
 
 CENTERED = "def centered_rows(vectors):"
 MUTANTS["q02-centered-rows"] = _returns(
@@ -66,13 +55,13 @@ MUTANTS["q02-centered-rows"] = _returns(
         " / (vectors.std(axis=1, keepdims=True) + 1e-9)"
     ),
     sign="vectors.mean(axis=1, keepdims=True) - vectors",
-) | _cells(
-    argument_changed="""
+) | {
+    "argument changed": """
         def centered_rows(vectors):
             vectors -= vectors.mean(axis=1, keepdims=True)
             return vectors
     """,
-)
+}
 ALTERNATIVES["q02-centered-rows"] = _returns(
     CENTERED,
     turned_twice="(vectors.T - vectors.mean(axis=1)).T",
@@ -81,59 +70,59 @@ ALTERNATIVES["q02-centered-rows"] = _returns(
     projection="vectors @ (np.eye(vectors.shape[1]) - 1 / vectors.shape[1])",
 )
 
-MUTANTS["q03-on-device"] = _cells(
-    whole_numbers_stay_whole="""
+MUTANTS["q03-on-device"] = {
+    "whole numbers stay whole": """
         import torch
 
 
         def on_device(numbers):
             return torch.tensor(numbers)
     """,
-    float64="""
+    "float64": """
         import torch
 
 
         def on_device(numbers):
             return torch.tensor(numbers, dtype=torch.float64)
     """,
-    half_precision="""
+    "half precision": """
         import torch
 
 
         def on_device(numbers):
             return torch.tensor(numbers, dtype=torch.float16)
     """,
-    an_array="""
+    "an array": """
         import numpy as np
 
 
         def on_device(numbers):
             return np.array(numbers, dtype=np.float32)
     """,
-    a_column="""
+    "a column": """
         import torch
 
 
         def on_device(numbers):
             return torch.tensor([[number] for number in numbers], dtype=torch.float32)
     """,
-    through_whole_numbers="""
+    "through whole numbers": """
         import torch
 
 
         def on_device(numbers):
             return torch.tensor([int(number) for number in numbers], dtype=torch.float32)
     """,
-    always_a_gpu="""
+    "always a gpu": """
         import torch
 
 
         def on_device(numbers):
             return torch.tensor(numbers, dtype=torch.float32, device="cuda:63")
     """,
-)
-ALTERNATIVES["q03-on-device"] = _cells(
-    moved="""
+}
+ALTERNATIVES["q03-on-device"] = {
+    "moved": """
         import torch
 
 
@@ -141,7 +130,7 @@ ALTERNATIVES["q03-on-device"] = _cells(
             device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
             return torch.tensor(numbers).float().to(device)
     """,
-    through_numpy="""
+    "through numpy": """
         import numpy as np
         import torch
 
@@ -150,7 +139,7 @@ ALTERNATIVES["q03-on-device"] = _cells(
             tensor = torch.from_numpy(np.array(numbers, dtype=np.float32))
             return tensor.cuda() if torch.cuda.is_available() else tensor
     """,
-)
+}
 
 COUNT = "def count_word(tokens, word):"
 MUTANTS["q04-count-word"] = _returns(
@@ -169,15 +158,15 @@ ALTERNATIVES["q04-count-word"] = _returns(
     COUNT,
     list_and_count="[token.casefold() for token in tokens].count(word.casefold())",
     numpy="np.sum(np.array([token.lower() for token in tokens], dtype=str) == word.lower())",
-) | _cells(
-    counter="""
+) | {
+    "counter": """
         from collections import Counter
 
 
         def count_word(tokens, word):
             return Counter(map(str.lower, tokens))[word.lower()]
     """,
-    loop="""
+    "loop": """
         def lowered(text):
             return text.lower()
 
@@ -189,4 +178,4 @@ ALTERNATIVES["q04-count-word"] = _returns(
                     count += 1
             return count
     """,
-)
+}

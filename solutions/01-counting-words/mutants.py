@@ -4,16 +4,6 @@ Each is the source of a whole answer cell. A mistake must lose marks on its own 
 right answer must keep all of them. `tests/assignments` runs both.
 """
 
-import textwrap
-
-
-def _cells(**sources: str) -> dict[str, str]:
-    """Underscores in a name stand for spaces."""
-    return {
-        name.replace("_", " "): textwrap.dedent(source).strip() for name, source in sources.items()
-    }
-
-
 MUTANTS: dict[str, dict[str, str]] = {}
 ALTERNATIVES: dict[str, dict[str, str]] = {}
 
@@ -51,33 +41,33 @@ def _coverage(**parts: str) -> str:
     """
 
 
-MUTANTS["q01-coverage"] = _cells(
-    distinct_ngrams=_coverage(asked="set(grams(test, n))"),
-    ngrams_reach_over_sentences=_coverage(sentences='[" ".join(tokens).replace("</s>", " ")]'),
-    sentence_end_is_a_word=_coverage(sentences='[" ".join(tokens)]'),
-    last_ngram_of_a_sentence_missing=_coverage(starts="len(words) - n"),
-    last_sentence_needs_its_end=_coverage(sentences='" ".join(tokens).split("</s>")[:-1]'),
-    texts_swapped=_coverage(asked="grams(train, n)", seen="set(grams(test, n))"),
-    longest_left_out=_coverage(lengths="range(1, longest)"),
-    starts_at_bigrams=_coverage(lengths="range(2, longest + 2)"),
-    zero_where_there_is_nothing=_coverage(share="hits / len(asked) if asked else 0.0"),
-    one_where_there_is_nothing=_coverage(share="hits / len(asked) if asked else 1.0"),
-    divides_by_no_ngrams=_coverage(share="hits / len(asked)"),
-    words_glued_together=_coverage(gram='"".join(words[i : i + n])'),
-    looked_for_as_a_string=_coverage(
+MUTANTS["q01-coverage"] = {
+    "distinct ngrams": _coverage(asked="set(grams(test, n))"),
+    "ngrams reach over sentences": _coverage(sentences='[" ".join(tokens).replace("</s>", " ")]'),
+    "sentence end is a word": _coverage(sentences='[" ".join(tokens)]'),
+    "last ngram of a sentence missing": _coverage(starts="len(words) - n"),
+    "last sentence needs its end": _coverage(sentences='" ".join(tokens).split("</s>")[:-1]'),
+    "texts swapped": _coverage(asked="grams(train, n)", seen="set(grams(test, n))"),
+    "longest left out": _coverage(lengths="range(1, longest)"),
+    "starts at bigrams": _coverage(lengths="range(2, longest + 2)"),
+    "zero where there is nothing": _coverage(share="hits / len(asked) if asked else 0.0"),
+    "one where there is nothing": _coverage(share="hits / len(asked) if asked else 1.0"),
+    "divides by no ngrams": _coverage(share="hits / len(asked)"),
+    "words glued together": _coverage(gram='"".join(words[i : i + n])'),
+    "looked for as a string": _coverage(
         gram='" ".join(words[i : i + n])',
         seen='" ".join(train)',
         hits="sum(g in seen for g in asked)",
     ),
-    seen_only_as_often_as_in_training=_coverage(
+    "seen only as often as in training": _coverage(
         seen="Counter(grams(train, n))", hits="(Counter(asked) & seen).total()"
     ),
-    whole_percent=_coverage(share='100 * hits / len(asked) if asked else float("nan")'),
-    integer_division=_coverage(share='hits // len(asked) if asked else float("nan")'),
-    training_text_must_have_words=_coverage(
+    "whole percent": _coverage(share='100 * hits / len(asked) if asked else float("nan")'),
+    "integer division": _coverage(share='hits // len(asked) if asked else float("nan")'),
+    "training text must have words": _coverage(
         share='hits / len(asked) if asked and seen else float("nan")'
     ),
-    longest_alone="""
+    "longest alone": """
         def coverage(test, train, longest):
             def grams(tokens):
                 windows = zip(*(tokens[i:] for i in range(longest)))
@@ -86,10 +76,10 @@ MUTANTS["q01-coverage"] = _cells(
             asked, seen = grams(test), set(grams(train))
             return sum(gram in seen for gram in asked) / len(asked)
     """,
-)
-ALTERNATIVES["q01-coverage"] = _cells(
-    loop_over_sentences=_coverage(),
-    windows_by_zip="""
+}
+ALTERNATIVES["q01-coverage"] = {
+    "loop over sentences": _coverage(),
+    "windows by zip": """
         from itertools import groupby
 
 
@@ -109,7 +99,7 @@ ALTERNATIVES["q01-coverage"] = _cells(
                     shares[n - 1] = np.mean([gram in seen for gram in asked])
             return shares
     """,
-    float32_and_counters="""
+    "float32 and counters": """
         from collections import Counter
 
 
@@ -131,7 +121,7 @@ ALTERNATIVES["q01-coverage"] = _cells(
                 shares.append(np.float32(hits / total) if total else np.float32("nan"))
             return tuple(shares)
     """,
-)
+}
 
 
 def _bags(**parts: str) -> str:
@@ -162,8 +152,8 @@ def _bags(**parts: str) -> str:
     """
 
 
-MUTANTS["q02-bag-of-words"] = _cells(
-    unknown_words_left_out="""
+MUTANTS["q02-bag-of-words"] = {
+    "unknown words left out": """
         def one_hot(tokens, vocabulary):
             columns = np.zeros((len(vocabulary) + 1, len(tokens)))
             for j, token in enumerate(tokens):
@@ -180,18 +170,20 @@ MUTANTS["q02-bag-of-words"] = _cells(
                         counts[vocabulary.index(token), j] += 1
             return counts
     """,
-    unknown_words_raise=_bags(row="ids[token]"),
-    unknown_words_are_word_0=_bags(row="ids.get(token, 0)"),
-    no_row_for_unknown_words=_bags(row="ids.get(token, len(vocabulary) - 1)", height="len(ids)"),
-    unknown_words_come_first=_bags(row="ids.get(token, -1) + 1"),
-    vocabulary_sorted=_bags(ids="{word: number for number, word in enumerate(sorted(vocabulary))}"),
-    capital_letters_made_small=_bags(row="ids.get(token.lower(), len(vocabulary))"),
-    one_row_a_token=_bags(hot="columns.T"),
-    one_row_a_document=_bags(bags="counts.T"),
-    words_counted_once=_bags(count="counts[row, j] = 1"),
-    shares=_bags(bags="counts / counts.sum(axis=0)"),
-    shares_without_nan=_bags(bags="counts / np.maximum(counts.sum(axis=0), 1)"),
-    repeated_ids_counted_once="""
+    "unknown words raise": _bags(row="ids[token]"),
+    "unknown words are word 0": _bags(row="ids.get(token, 0)"),
+    "no row for unknown words": _bags(row="ids.get(token, len(vocabulary) - 1)", height="len(ids)"),
+    "unknown words come first": _bags(row="ids.get(token, -1) + 1"),
+    "vocabulary sorted": _bags(
+        ids="{word: number for number, word in enumerate(sorted(vocabulary))}"
+    ),
+    "capital letters made small": _bags(row="ids.get(token.lower(), len(vocabulary))"),
+    "one row a token": _bags(hot="columns.T"),
+    "one row a document": _bags(bags="counts.T"),
+    "words counted once": _bags(count="counts[row, j] = 1"),
+    "shares": _bags(bags="counts / counts.sum(axis=0)"),
+    "shares without nan": _bags(bags="counts / np.maximum(counts.sum(axis=0), 1)"),
+    "repeated ids counted once": """
         def one_hot(tokens, vocabulary):
             ids = {word: number for number, word in enumerate(vocabulary)}
             return np.eye(len(ids) + 1)[:, [ids.get(token, len(ids)) for token in tokens]]
@@ -205,7 +197,7 @@ MUTANTS["q02-bag-of-words"] = _cells(
                 counts[rows, j] += 1
             return counts
     """,
-    parts_of_words_count="""
+    "parts of words count": """
         def one_hot(tokens, vocabulary):
             columns = np.zeros((len(vocabulary) + 1, len(tokens)))
             for j, token in enumerate(tokens):
@@ -218,7 +210,7 @@ MUTANTS["q02-bag-of-words"] = _cells(
             columns = [one_hot(document, vocabulary).sum(axis=1) for document in documents]
             return np.array(columns).reshape(-1, len(vocabulary) + 1).T
     """,
-    no_tokens_not_thought_of="""
+    "no tokens not thought of": """
         def one_hot(tokens, vocabulary):
             return np.stack(
                 [[*(float(word == t) for word in vocabulary), t not in vocabulary] for t in tokens],
@@ -230,10 +222,10 @@ MUTANTS["q02-bag-of-words"] = _cells(
             bags = [one_hot(tokens, vocabulary).sum(axis=1) for tokens in documents]
             return np.stack(bags, axis=1)
     """,
-)
-ALTERNATIVES["q02-bag-of-words"] = _cells(
-    loop=_bags(),
-    sums_of_one_hot_columns="""
+}
+ALTERNATIVES["q02-bag-of-words"] = {
+    "loop": _bags(),
+    "sums of one hot columns": """
         def one_hot(tokens, vocabulary):
             words = np.array([*vocabulary, None], dtype=object)
             ids = [vocabulary.index(token) if token in vocabulary else -1 for token in tokens]
@@ -244,7 +236,7 @@ ALTERNATIVES["q02-bag-of-words"] = _cells(
             bags = [one_hot(tokens, vocabulary).sum(axis=1) for tokens in documents]
             return np.stack(bags, axis=1)
     """,
-    whole_numbers_and_counters="""
+    "whole numbers and counters": """
         from collections import Counter
 
 
@@ -261,7 +253,7 @@ ALTERNATIVES["q02-bag-of-words"] = _cells(
                 columns.append([*known, len(document) - sum(known)])
             return list(zip(*columns))
     """,
-    torch="""
+    "torch": """
         import torch
 
 
@@ -274,7 +266,7 @@ ALTERNATIVES["q02-bag-of-words"] = _cells(
         def bag_of_words(documents, vocabulary):
             return torch.stack([one_hot(d, vocabulary).sum(dim=1) for d in documents], dim=1)
     """,
-)
+}
 
 
 def _weights(**parts: str) -> str:
@@ -296,30 +288,30 @@ def _weights(**parts: str) -> str:
     """
 
 
-MUTANTS["q03-tf-idf"] = _cells(
-    one_added_to_df=_weights(idf="np.log(documents / (1 + df))"),
-    one_added_to_idf=_weights(idf="(1 + np.log(documents / df))"),
-    smoothed=_weights(idf="(1 + np.log((1 + documents) / (1 + df)))"),
-    logarithm_to_base_2=_weights(idf="np.log2(documents / df)"),
-    logarithm_to_base_10=_weights(idf="np.log10(documents / df)"),
-    counts_instead_of_shares=_weights(shares="counts"),
-    documents_in_rows=_weights(
+MUTANTS["q03-tf-idf"] = {
+    "one added to df": _weights(idf="np.log(documents / (1 + df))"),
+    "one added to idf": _weights(idf="(1 + np.log(documents / df))"),
+    "smoothed": _weights(idf="(1 + np.log((1 + documents) / (1 + df)))"),
+    "logarithm to base 2": _weights(idf="np.log2(documents / df)"),
+    "logarithm to base 10": _weights(idf="np.log10(documents / df)"),
+    "counts instead of shares": _weights(shares="counts"),
+    "documents in rows": _weights(
         lengths="counts.sum(axis=1, keepdims=True)",
         df="np.maximum((counts > 0).sum(axis=0), 1)",
         documents="counts.shape[0]",
     ),
-    shares_of_the_word=_weights(lengths="counts.sum(axis=1, keepdims=True)"),
-    number_of_words_as_n=_weights(documents="counts.shape[0]"),
-    tokens_in_place_of_documents=_weights(df="np.maximum(counts.sum(axis=1, keepdims=True), 1)"),
-    empty_documents_not_counted=_weights(documents="max((lengths > 0).sum(), 1)"),
-    empty_document_gives_nan=_weights(shares="counts / lengths"),
-    unused_word_gives_nan=_weights(df="(counts > 0).sum(axis=1, keepdims=True)"),
-    no_logarithm=_weights(idf="(documents / df)"),
-    integer_division=_weights(idf="np.log(documents // df)"),
-    columns_at_length_one=_weights(
+    "shares of the word": _weights(lengths="counts.sum(axis=1, keepdims=True)"),
+    "number of words as n": _weights(documents="counts.shape[0]"),
+    "tokens in place of documents": _weights(df="np.maximum(counts.sum(axis=1, keepdims=True), 1)"),
+    "empty documents not counted": _weights(documents="max((lengths > 0).sum(), 1)"),
+    "empty document gives nan": _weights(shares="counts / lengths"),
+    "unused word gives nan": _weights(df="(counts > 0).sum(axis=1, keepdims=True)"),
+    "no logarithm": _weights(idf="(documents / df)"),
+    "integer division": _weights(idf="np.log(documents // df)"),
+    "columns at length one": _weights(
         shares="counts / np.maximum(np.linalg.norm(counts, axis=0), 1e-12)"
     ),
-    changes_its_input="""
+    "changes its input": """
         def tf_idf(counts):
             documents = counts.shape[1]
             lengths = np.maximum(counts.sum(axis=0), 1)
@@ -328,10 +320,10 @@ MUTANTS["q03-tf-idf"] = _cells(
             df = np.maximum(counts.sum(axis=1), 1)
             return shares * np.log(documents / df)[:, None]
     """,
-)
-ALTERNATIVES["q03-tf-idf"] = _cells(
-    one_expression=_weights(),
-    nan_replaced="""
+}
+ALTERNATIVES["q03-tf-idf"] = {
+    "one expression": _weights(),
+    "nan replaced": """
         def tf_idf(counts):
             counts = np.array(counts, dtype=np.float32)
             with np.errstate(all="ignore"):
@@ -339,7 +331,7 @@ ALTERNATIVES["q03-tf-idf"] = _cells(
                 idf = np.log(counts.shape[1] / np.count_nonzero(counts, axis=1))
             return shares * np.where(np.isfinite(idf), idf, 0)[:, None]
     """,
-    loop="""
+    "loop": """
         import math
 
 
@@ -354,7 +346,7 @@ ALTERNATIVES["q03-tf-idf"] = _cells(
                         weights[i][j] = counts[i][j] / lengths[j] * math.log(documents / df)
             return weights
     """,
-    torch="""
+    "torch": """
         import torch
 
 
@@ -364,7 +356,7 @@ ALTERNATIVES["q03-tf-idf"] = _cells(
             df = (counts > 0).sum(dim=1, keepdim=True).clamp(min=1)
             return shares * torch.log(counts.shape[1] / df)
     """,
-)
+}
 
 
 def _meetings(**parts: str) -> str:
@@ -391,32 +383,32 @@ def _meetings(**parts: str) -> str:
     """
 
 
-MUTANTS["q04-cooccurrence"] = _cells(
-    padding_is_a_word=_meetings(condition="i != j"),
-    padding_counted_as_a_neighbour=_meetings(condition="i != j and sentence[i] != padding"),
-    padding_is_always_0=_meetings(condition="i != j and sentence[i] != 0 and sentence[j] != 0"),
-    no_ramp=_meetings(weight="1"),
-    ramp_the_wrong_way_round=_meetings(weight="abs(i - j) / window"),
-    ramp_one_too_low=_meetings(weight="(window - abs(i - j)) / window"),
-    ramp_divided_by_one_more=_meetings(weight="(window + 1 - abs(i - j)) / (window + 1)"),
-    one_over_the_distance=_meetings(weight="1 / abs(i - j)"),
-    whole_weights=_meetings(weight="(window + 1 - abs(i - j)) // window"),
-    range_stops_one_short=_meetings(last="i + window"),
-    only_the_right_side=_meetings(first="i"),
-    only_the_left_side=_meetings(last="i"),
-    every_meeting_twice=_meetings(weight="2 * (window + 1 - abs(i - j)) / window"),
-    center_is_its_own_neighbour=_meetings(
+MUTANTS["q04-cooccurrence"] = {
+    "padding is a word": _meetings(condition="i != j"),
+    "padding counted as a neighbour": _meetings(condition="i != j and sentence[i] != padding"),
+    "padding is always 0": _meetings(condition="i != j and sentence[i] != 0 and sentence[j] != 0"),
+    "no ramp": _meetings(weight="1"),
+    "ramp the wrong way round": _meetings(weight="abs(i - j) / window"),
+    "ramp one too low": _meetings(weight="(window - abs(i - j)) / window"),
+    "ramp divided by one more": _meetings(weight="(window + 1 - abs(i - j)) / (window + 1)"),
+    "one over the distance": _meetings(weight="1 / abs(i - j)"),
+    "whole weights": _meetings(weight="(window + 1 - abs(i - j)) // window"),
+    "range stops one short": _meetings(last="i + window"),
+    "only the right side": _meetings(first="i"),
+    "only the left side": _meetings(last="i"),
+    "every meeting twice": _meetings(weight="2 * (window + 1 - abs(i - j)) / window"),
+    "center is its own neighbour": _meetings(
         condition="sentence[i] != padding and sentence[j] != padding"
     ),
-    equal_words_left_out=_meetings(
+    "equal words left out": _meetings(
         condition="sentence[i] != sentence[j] and sentence[i] != padding and sentence[j] != padding"
     ),
-    rows_run_together=_meetings(before="sentences = [batch[batch != padding]]"),
-    batch_read_by_columns=_meetings(before="sentences = batch.T"),
-    meetings_counted_once_a_pair=_meetings(
+    "rows run together": _meetings(before="sentences = [batch[batch != padding]]"),
+    "batch read by columns": _meetings(before="sentences = batch.T"),
+    "meetings counted once a pair": _meetings(
         change="counts[sentence[i], sentence[j]] = max(counts[sentence[i], sentence[j]], weight)"
     ),
-    repeated_pairs_counted_once="""
+    "repeated pairs counted once": """
         def cooccurrence(batch, padding, vocabulary_size, window):
             counts = np.zeros((vocabulary_size, vocabulary_size))
             for distance in range(1, window + 1):
@@ -427,7 +419,7 @@ MUTANTS["q04-cooccurrence"] = _cells(
                 counts[right[words], left[words]] += weight
             return counts
     """,
-    rows_joined_by_roll="""
+    "rows joined by roll": """
         def cooccurrence(batch, padding, vocabulary_size, window):
             counts = np.zeros((vocabulary_size, vocabulary_size))
             for distance in range(1, window + 1):
@@ -437,7 +429,7 @@ MUTANTS["q04-cooccurrence"] = _cells(
                 np.add.at(counts, (batch[words], right[words]), weight)
             return counts + counts.T
     """,
-    changes_its_input="""
+    "changes its input": """
         def cooccurrence(batch, padding, vocabulary_size, window):
             batch[batch == padding] = vocabulary_size
             counts = np.zeros((vocabulary_size + 1, vocabulary_size + 1))
@@ -446,10 +438,10 @@ MUTANTS["q04-cooccurrence"] = _cells(
                 np.add.at(counts, (left, right), (window + 1 - distance) / window)
             return (counts + counts.T)[:-1, :-1]
     """,
-)
-ALTERNATIVES["q04-cooccurrence"] = _cells(
-    loop_over_positions=_meetings(),
-    padding_emptied_at_the_end="""
+}
+ALTERNATIVES["q04-cooccurrence"] = {
+    "loop over positions": _meetings(),
+    "padding emptied at the end": """
         def cooccurrence(batch, padding, vocabulary_size, window):
             counts = np.zeros((vocabulary_size, vocabulary_size), dtype=np.float32)
             for distance in range(1, min(window, batch.shape[1] - 1) + 1):
@@ -458,7 +450,7 @@ ALTERNATIVES["q04-cooccurrence"] = _cells(
             counts[padding] = counts[:, padding] = 0
             return counts + counts.T
     """,
-    one_product="""
+    "one product": """
         def cooccurrence(batch, padding, vocabulary_size, window):
             words = np.eye(vocabulary_size)
             words[padding] = 0
@@ -468,7 +460,7 @@ ALTERNATIVES["q04-cooccurrence"] = _cells(
             ramp = np.maximum(window + 1 - distance, 0) / window * (distance > 0)
             return np.einsum("bjv,bjw->vw", words, ramp @ words)
     """,
-    torch="""
+    "torch": """
         import torch
 
 
@@ -486,7 +478,7 @@ ALTERNATIVES["q04-cooccurrence"] = _cells(
             counts = counts.reshape(vocabulary_size, vocabulary_size)
             return counts + counts.T
     """,
-)
+}
 
 
 def _information(**parts: str) -> str:
@@ -509,33 +501,33 @@ def _information(**parts: str) -> str:
     """
 
 
-MUTANTS["q05-ppmi"] = _cells(
-    natural_logarithm=_information(logarithm="np.log(ratio)"),
-    negative_values_kept=_information(result="np.where(counts > 0, pmi, 0)"),
-    sign_thrown_away=_information(result="np.where(counts > 0, abs(pmi), 0)"),
-    plain_pmi=_information(result="pmi"),
-    empty_rows_give_nan=_information(result="np.maximum(pmi, 0)"),
-    infinity_replaced_by_a_large_number=_information(result="abs(np.nan_to_num(pmi))"),
-    one_added_to_every_count=_information(
+MUTANTS["q05-ppmi"] = {
+    "natural logarithm": _information(logarithm="np.log(ratio)"),
+    "negative values kept": _information(result="np.where(counts > 0, pmi, 0)"),
+    "sign thrown away": _information(result="np.where(counts > 0, abs(pmi), 0)"),
+    "plain pmi": _information(result="pmi"),
+    "empty rows give nan": _information(result="np.maximum(pmi, 0)"),
+    "infinity replaced by a large number": _information(result="abs(np.nan_to_num(pmi))"),
+    "one added to every count": _information(
         before="counts = np.asarray(counts, dtype=float) + 1",
     ),
-    small_number_in_the_logarithm=_information(
+    "small number in the logarithm": _information(
         ratio="(counts / counts.sum() + 1e-8) / (rows * columns / counts.sum() ** 2 + 1e-8)"
     ),
-    total_forgotten=_information(ratio="counts / (rows * columns)"),
-    counts_divided_by_their_number=_information(ratio="counts * counts.size / (rows * columns)"),
-    only_the_row=_information(ratio="counts / rows"),
-    rows_and_columns_swapped=_information(
+    "total forgotten": _information(ratio="counts / (rows * columns)"),
+    "counts divided by their number": _information(ratio="counts * counts.size / (rows * columns)"),
+    "only the row": _information(ratio="counts / rows"),
+    "rows and columns swapped": _information(
         rows="counts.sum(axis=0)[:, None]", columns="counts.sum(axis=1)"
     ),
-    row_sums_for_both=_information(columns="counts.sum(axis=1)"),
-    ones_left_out=_information(result="np.where(counts > 1, np.maximum(pmi, 0), 0)"),
-    whole_numbers_overflow=_information(before="counts = np.asarray(counts)"),
-    maximum_before_the_logarithm=_information(
+    "row sums for both": _information(columns="counts.sum(axis=1)"),
+    "ones left out": _information(result="np.where(counts > 1, np.maximum(pmi, 0), 0)"),
+    "whole numbers overflow": _information(before="counts = np.asarray(counts)"),
+    "maximum before the logarithm": _information(
         logarithm="np.log2(np.maximum(ratio, 1e-3)) + 0", result="np.where(counts > 0, pmi, 0)"
     ),
-    root_of_the_chance=_information(ratio="counts * counts.sum() / np.sqrt(rows * columns)"),
-    changes_its_input="""
+    "root of the chance": _information(ratio="counts * counts.sum() / np.sqrt(rows * columns)"),
+    "changes its input": """
         def ppmi(counts):
             counts = np.asarray(counts, dtype=float)
             total = counts.sum()
@@ -546,11 +538,11 @@ MUTANTS["q05-ppmi"] = _cells(
                 np.log2(counts, out=counts)
             return np.maximum(np.nan_to_num(counts, neginf=0), 0)
     """,
-)
-ALTERNATIVES["q05-ppmi"] = _cells(
-    one_expression=_information(),
-    nan_replaced=_information(result="np.maximum(np.nan_to_num(pmi, nan=0, neginf=0), 0)"),
-    pair_by_pair="""
+}
+ALTERNATIVES["q05-ppmi"] = {
+    "one expression": _information(),
+    "nan replaced": _information(result="np.maximum(np.nan_to_num(pmi, nan=0, neginf=0), 0)"),
+    "pair by pair": """
         import math
 
 
@@ -566,7 +558,7 @@ ALTERNATIVES["q05-ppmi"] = _cells(
                 for i, row in enumerate(counts)
             ]
     """,
-    probabilities_in_float32="""
+    "probabilities in float32": """
         def ppmi(counts):
             joint = np.asarray(counts, dtype=np.float32)
             if joint.sum() == 0:
@@ -576,7 +568,7 @@ ALTERNATIVES["q05-ppmi"] = _cells(
             ratio = np.divide(joint, chance, out=np.ones_like(joint), where=joint > 0)
             return np.log2(np.maximum(ratio, 1))
     """,
-    torch="""
+    "torch": """
         import torch
 
 
@@ -585,7 +577,7 @@ ALTERNATIVES["q05-ppmi"] = _cells(
             chance = counts.sum(dim=1, keepdim=True) * counts.sum(dim=0) / counts.sum()
             return torch.where(counts > 0, torch.log2(counts / chance).clamp(min=0), 0.0)
     """,
-)
+}
 
 
 def _short(**parts: str) -> str:
@@ -603,72 +595,72 @@ def _short(**parts: str) -> str:
     """
 
 
-MUTANTS["q07-svd-vectors"] = _cells(
-    left_singular_vectors=_short(
+MUTANTS["q07-svd-vectors"] = {
+    "left singular vectors": _short(
         factors="left, values, right = np.linalg.svd(matrix, full_matrices=False)",
         vectors="(left * values).T[:k]",
     ),
-    one_row_a_word=_short(result="np.pad(vectors, ((0, k - len(vectors)), (0, 0))).T"),
-    singular_values_left_out=_short(vectors="right[: min(k, len(values))]"),
-    root_of_the_singular_values=_short(
+    "one row a word": _short(result="np.pad(vectors, ((0, k - len(vectors)), (0, 0))).T"),
+    "singular values left out": _short(vectors="right[: min(k, len(values))]"),
+    "root of the singular values": _short(
         vectors="np.sqrt(values[:k, None]) * right[: min(k, len(values))]"
     ),
-    square_of_the_singular_values=_short(
+    "square of the singular values": _short(
         vectors="values[:k, None] ** 2 * right[: min(k, len(values))]"
     ),
-    smallest_first=_short(vectors="values[::-1][:k, None] * right[: len(values)][::-1][:k]"),
-    v_transposed_once_more=_short(
+    "smallest first": _short(vectors="values[::-1][:k, None] * right[: len(values)][::-1][:k]"),
+    "v transposed once more": _short(
         factors="left, values, right = np.linalg.svd(matrix, full_matrices=False)",
         vectors="(right.T * values)[:k]",
     ),
-    centered_like_pca=_short(
+    "centered like pca": _short(
         before="matrix = np.asarray(matrix) - np.mean(matrix, axis=1, keepdims=True)"
     ),
-    centered_by_columns=_short(before="matrix = np.asarray(matrix) - np.mean(matrix, axis=0)"),
-    rows_missing_beyond_the_rank=_short(result="vectors"),
-    first_direction_left_out=_short(
+    "centered by columns": _short(before="matrix = np.asarray(matrix) - np.mean(matrix, axis=0)"),
+    "rows missing beyond the rank": _short(result="vectors"),
+    "first direction left out": _short(
         vectors="np.append(values, 0)[1 : k + 1, None] * right[1 : min(k + 1, len(values) + 1)]",
         result="np.pad(vectors, ((0, k - len(vectors)), (0, 0)))",
     ),
-    scaled_in_the_wrong_direction=_short(
+    "scaled in the wrong direction": _short(
         factors="left, values, right = np.linalg.svd(matrix, full_matrices=False)",
         vectors="right[:k] / np.maximum(values[:k, None], 1e-12)",
     ),
-    eigenvalues_below_zero="""
+    "eigenvalues below zero": """
         def svd_vectors(matrix, k):
             squares, directions = np.linalg.eigh(matrix.T @ matrix)
             vectors = (np.sqrt(squares) * directions)[:, ::-1].T[:k]
             return np.pad(vectors, ((0, k - len(vectors)), (0, 0)))
     """,
-    eigenvalues_in_place_of_singular_values="""
+    "eigenvalues in place of singular values": """
         def svd_vectors(matrix, k):
             squares, directions = np.linalg.eigh(matrix.T @ matrix)
             vectors = (np.maximum(squares, 0) * directions)[:, ::-1].T[:k]
             return np.pad(vectors, ((0, k - len(vectors)), (0, 0)))
     """,
-    smallest_of_eigh="""
+    "smallest of eigh": """
         def svd_vectors(matrix, k):
             squares, directions = np.linalg.eigh(matrix.T @ matrix)
             vectors = (np.sqrt(np.maximum(squares, 0)) * directions).T[:k]
             return np.pad(vectors, ((0, k - len(vectors)), (0, 0)))
     """,
-    changes_its_input="""
+    "changes its input": """
         def svd_vectors(matrix, k):
             matrix /= np.abs(matrix).max() + 1e-300
             _, values, right = np.linalg.svd(matrix, full_matrices=False)
             vectors = (values[:, None] * right)[:k]
             return np.pad(vectors, ((0, k - len(vectors)), (0, 0)))
     """,
-    no_more_than_the_rank="""
+    "no more than the rank": """
         def svd_vectors(matrix, k):
             _, values, right = np.linalg.svd(matrix, full_matrices=False)
             k = min(k, np.linalg.matrix_rank(matrix))
             return values[:k, None] * right[:k]
     """,
-)
-ALTERNATIVES["q07-svd-vectors"] = _cells(
-    padded_afterwards=_short(),
-    rows_of_the_transpose="""
+}
+ALTERNATIVES["q07-svd-vectors"] = {
+    "padded afterwards": _short(),
+    "rows of the transpose": """
         def svd_vectors(matrix, k):
             left, values, _ = np.linalg.svd(np.asarray(matrix, dtype=float).T, full_matrices=False)
             vectors = np.zeros((np.shape(matrix)[1], k))
@@ -676,7 +668,7 @@ ALTERNATIVES["q07-svd-vectors"] = _cells(
                 vectors[:, i] = -values[i] * left[:, i]
             return vectors.T
     """,
-    eigenvectors_of_the_dot_products="""
+    "eigenvectors of the dot products": """
         def svd_vectors(matrix, k):
             matrix = np.asarray(matrix, dtype=float)
             squares, directions = np.linalg.eigh(matrix.T @ matrix)
@@ -685,7 +677,7 @@ ALTERNATIVES["q07-svd-vectors"] = _cells(
             vectors[: len(order)] = (np.sqrt(np.maximum(squares, 0)) * directions).T[order]
             return vectors
     """,
-    projected_in_float32="""
+    "projected in float32": """
         import scipy.linalg
 
 
@@ -696,7 +688,7 @@ ALTERNATIVES["q07-svd-vectors"] = _cells(
             empty = [[0.0] * matrix.shape[1] for _ in range(k - len(vectors))]
             return [*vectors[:k].tolist(), *empty]
     """,
-    torch="""
+    "torch": """
         import torch
 
 
@@ -706,7 +698,7 @@ ALTERNATIVES["q07-svd-vectors"] = _cells(
             vectors = values[:k, None] * right[:k]
             return torch.cat([vectors, torch.zeros(k - len(vectors), matrix.shape[1])])
     """,
-)
+}
 
 
 def _angles(**parts: str) -> str:
@@ -727,29 +719,29 @@ def _angles(**parts: str) -> str:
     """
 
 
-MUTANTS["q08-cosines"] = _cells(
-    zero_gives_nan=_angles(first="n[:, None]", second="m"),
-    zero_gives_one=_angles(
+MUTANTS["q08-cosines"] = {
+    "zero gives nan": _angles(first="n[:, None]", second="m"),
+    "zero gives one": _angles(
         first="n[:, None]", second="m", result="np.clip(np.nan_to_num(cosine, nan=1.0), -1, 1)"
     ),
-    small_number_added=_angles(first="(n[:, None] + 1e-8)", second="(m + 1e-8)"),
-    short_vectors_taken_for_zero=_angles(
+    "small number added": _angles(first="(n[:, None] + 1e-8)", second="(m + 1e-8)"),
+    "short vectors taken for zero": _angles(
         first="np.where(n > 1e-4, n, np.inf)[:, None]", second="np.where(m > 1e-4, m, np.inf)"
     ),
-    not_cut_off=_angles(result="cosine"),
-    cut_off_at_0=_angles(result="np.clip(cosine, 0, 1)"),
-    sign_thrown_away=_angles(result="np.clip(abs(cosine), 0, 1)"),
-    distance=_angles(result="1 - np.clip(cosine, -1, 1)"),
-    dot_products=_angles(result="dots"),
-    only_the_first_divided=_angles(second="1", result="cosine"),
-    squared_lengths=_angles(
+    "not cut off": _angles(result="cosine"),
+    "cut off at 0": _angles(result="np.clip(cosine, 0, 1)"),
+    "sign thrown away": _angles(result="np.clip(abs(cosine), 0, 1)"),
+    "distance": _angles(result="1 - np.clip(cosine, -1, 1)"),
+    "dot products": _angles(result="dots"),
+    "only the first divided": _angles(second="1", result="cosine"),
+    "squared lengths": _angles(
         first="np.where(n > 0, n**2, 1)[:, None]", second="np.where(m > 0, m**2, 1)"
     ),
-    one_length_for_a_whole_batch=_angles(
+    "one length for a whole batch": _angles(
         axis="axis=None", first="max(n, 1e-300)", second="max(m, 1e-300)"
     ),
-    transposed=_angles(result="np.clip(cosine, -1, 1).T"),
-    vectors_in_rows="""
+    "transposed": _angles(result="np.clip(cosine, -1, 1).T"),
+    "vectors in rows": """
         def cosines(first, second):
             def unit(vectors):
                 lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
@@ -757,14 +749,14 @@ MUTANTS["q08-cosines"] = _cells(
 
             return np.clip(unit(first) @ unit(second).T, -1, 1)
     """,
-    pair_by_pair_only="""
+    "pair by pair only": """
         def cosines(first, second):
             n, m = np.linalg.norm(first, axis=0), np.linalg.norm(second, axis=0)
             k = min(len(n), len(m))
             dots = (first[:, :k] * second[:, :k]).sum(axis=0)
             return dots / np.maximum(n[:k] * m[:k], 1e-300)
     """,
-    lengths_of_the_rows="""
+    "lengths of the rows": """
         def cosines(first, second):
             def unit(vectors):
                 lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
@@ -772,7 +764,7 @@ MUTANTS["q08-cosines"] = _cells(
 
             return np.clip(unit(first).T @ unit(second), -1, 1)
     """,
-    changes_its_input="""
+    "changes its input": """
         def cosines(first, second):
             first, second = np.asarray(first, dtype=float), np.asarray(second, dtype=float)
             for vectors in (first, second):
@@ -780,13 +772,13 @@ MUTANTS["q08-cosines"] = _cells(
                 vectors /= np.where(lengths > 0, lengths, 1)
             return np.clip(first.T @ second, -1, 1)
     """,
-)
-ALTERNATIVES["q08-cosines"] = _cells(
-    one_expression=_angles(),
-    nan_replaced=_angles(
+}
+ALTERNATIVES["q08-cosines"] = {
+    "one expression": _angles(),
+    "nan replaced": _angles(
         first="n[:, None]", second="m", result="np.clip(np.nan_to_num(cosine), -1, 1)"
     ),
-    loop="""
+    "loop": """
         import math
 
 
@@ -801,14 +793,14 @@ ALTERNATIVES["q08-cosines"] = _cells(
                 result.append(row)
             return result
     """,
-    float32="""
+    "float32": """
         def cosines(first, second):
             first, second = np.float32(first), np.float32(second)
             lengths = np.outer(np.sqrt((first**2).sum(0)), np.sqrt((second**2).sum(0)))
             dots = first.T @ second
             return np.divide(dots, lengths, out=np.zeros_like(dots), where=lengths > 0).clip(-1, 1)
     """,
-    torch="""
+    "torch": """
         import torch
 
 
@@ -819,7 +811,7 @@ ALTERNATIVES["q08-cosines"] = _cells(
             b = torch.nn.functional.normalize(b, dim=0, eps=1e-300)
             return (a.T @ b).clamp(-1, 1)
     """,
-)
+}
 
 
 def _order(**parts: str) -> str:
@@ -837,41 +829,41 @@ def _order(**parts: str) -> str:
     """
 
 
-MUTANTS["q09-nearest"] = _cells(
-    word_is_its_own_neighbour=_order(masked="pass"),
-    first_place_left_out=_order(masked="pass", result="order[:, 1 : k + 1]"),
-    own_similarity_set_to_0=_order(masked="np.fill_diagonal(scores, 0)"),
-    own_similarity_set_to_minus_1=_order(masked="np.fill_diagonal(scores, -1)"),
-    more_than_there_are=_order(result="order[:, :k]"),
-    one_too_few=_order(result="order[:, : min(k, len(scores) - 1) - 1]"),
-    larger_id_first=_order(order='np.argsort(scores, axis=1, kind="stable")[:, ::-1]'),
-    sort_not_stable=_order(order="np.argsort(-scores, axis=1)"),
-    least_similar_first=_order(
+MUTANTS["q09-nearest"] = {
+    "word is its own neighbour": _order(masked="pass"),
+    "first place left out": _order(masked="pass", result="order[:, 1 : k + 1]"),
+    "own similarity set to 0": _order(masked="np.fill_diagonal(scores, 0)"),
+    "own similarity set to minus 1": _order(masked="np.fill_diagonal(scores, -1)"),
+    "more than there are": _order(result="order[:, :k]"),
+    "one too few": _order(result="order[:, : min(k, len(scores) - 1) - 1]"),
+    "larger id first": _order(order='np.argsort(scores, axis=1, kind="stable")[:, ::-1]'),
+    "sort not stable": _order(order="np.argsort(-scores, axis=1)"),
+    "least similar first": _order(
         masked="np.fill_diagonal(scores, np.inf)",
         order='np.argsort(scores, axis=1, kind="stable")',
     ),
-    columns_in_place_of_rows=_order(order='np.argsort(-scores.T, axis=1, kind="stable")'),
-    sorted_along_columns=_order(order='np.argsort(-scores, axis=0, kind="stable")'),
-    sorted_by_id=_order(result="np.sort(order[:, : min(k, len(scores) - 1)], axis=1)"),
-    similarities_in_place_of_ids=_order(
+    "columns in place of rows": _order(order='np.argsort(-scores.T, axis=1, kind="stable")'),
+    "sorted along columns": _order(order='np.argsort(-scores, axis=0, kind="stable")'),
+    "sorted by id": _order(result="np.sort(order[:, : min(k, len(scores) - 1)], axis=1)"),
+    "similarities in place of ids": _order(
         result="np.take_along_axis(scores, order, axis=1)[:, : min(k, len(scores) - 1)]"
     ),
-    ids_from_1=_order(result="order[:, : min(k, len(scores) - 1)] + 1"),
-    changes_its_input="""
+    "ids from 1": _order(result="order[:, : min(k, len(scores) - 1)] + 1"),
+    "changes its input": """
         def nearest(similarities, k):
             similarities = np.asarray(similarities, dtype=float)
             np.fill_diagonal(similarities, -np.inf)
             order = np.argsort(-similarities, axis=1, kind="stable")
             return order[:, : min(k, len(order) - 1)]
     """,
-    best_k_in_any_order="""
+    "best k in any order": """
         def nearest(similarities, k):
             scores = np.array(similarities, dtype=float)
             np.fill_diagonal(scores, -np.inf)
             k = min(k, len(scores) - 1)
             return np.argpartition(-scores, k - 1, axis=1)[:, :k]
     """,
-    maximum_taken_out_as_itself="""
+    "maximum taken out as itself": """
         def nearest(similarities, k):
             rows = []
             for row in similarities:
@@ -880,7 +872,7 @@ MUTANTS["q09-nearest"] = _cells(
                 rows.append(order[:k])
             return rows
     """,
-    equal_similarities_counted_once="""
+    "equal similarities counted once": """
         def nearest(similarities, k):
             rows = []
             for i, row in enumerate(similarities):
@@ -891,10 +883,10 @@ MUTANTS["q09-nearest"] = _cells(
                 rows.append([place[value] for value in sorted(place, reverse=True)[:k]])
             return rows
     """,
-)
-ALTERNATIVES["q09-nearest"] = _cells(
-    one_expression=_order(),
-    sorted_lists="""
+}
+ALTERNATIVES["q09-nearest"] = {
+    "one expression": _order(),
+    "sorted lists": """
         def nearest(similarities, k):
             rows = []
             for i, row in enumerate(similarities):
@@ -902,7 +894,7 @@ ALTERNATIVES["q09-nearest"] = _cells(
                 rows.append(sorted(others, key=lambda j: (-row[j], j))[:k])
             return rows
     """,
-    largest_taken_out_one_by_one="""
+    "largest taken out one by one": """
         def nearest(similarities, k):
             scores = np.array(similarities, dtype=np.float32)
             scores[np.arange(len(scores)), np.arange(len(scores))] = -np.inf
@@ -913,7 +905,7 @@ ALTERNATIVES["q09-nearest"] = _cells(
                 columns.append(best)
             return np.array(columns, dtype=int).reshape(-1, len(scores)).T
     """,
-    two_keys="""
+    "two keys": """
         def nearest(similarities, k):
             n = len(similarities)
             rows = []
@@ -923,7 +915,7 @@ ALTERNATIVES["q09-nearest"] = _cells(
                 rows.append(ids[order][:k])
             return np.array(rows)
     """,
-    torch="""
+    "torch": """
         import torch
 
 
@@ -933,7 +925,7 @@ ALTERNATIVES["q09-nearest"] = _cells(
             order = torch.sort(scores, dim=1, descending=True, stable=True).indices
             return order[:, : min(k, len(scores) - 1)]
     """,
-)
+}
 
 
 def _proportions(**parts: str) -> str:
@@ -956,34 +948,34 @@ def _proportions(**parts: str) -> str:
     """
 
 
-MUTANTS["q10-analogies"] = _cells(
-    lengths_left_as_they_are=_proportions(before="unit = np.array(vectors)"),
-    only_the_candidates_normalised=_proportions(
+MUTANTS["q10-analogies"] = {
+    "lengths left as they are": _proportions(before="unit = np.array(vectors)"),
+    "only the candidates normalised": _proportions(
         direction="vectors[:, b] - vectors[:, a] + vectors[:, c]"
     ),
-    only_the_given_words_normalised=_proportions(candidates="vectors"),
-    rows_normalised=_proportions(
+    "only the given words normalised": _proportions(candidates="vectors"),
+    "rows normalised": _proportions(
         before="unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)"
     ),
-    one_length_for_all=_proportions(before="unit = vectors / np.linalg.norm(vectors)"),
-    given_words_may_answer=_proportions(masked="pass"),
-    only_c_left_out=_proportions(masked="scores[c[q], q] = -np.inf"),
-    only_b_and_c_left_out=_proportions(masked="scores[[b[q], c[q]], q] = -np.inf"),
-    given_words_of_all_questions_left_out=_proportions(masked="scores[given.ravel()] = -np.inf"),
-    given_words_set_to_0=_proportions(masked="scores[[a[q], b[q], c[q]], q] = 0"),
-    given_words_set_to_minus_1=_proportions(masked="scores[[a[q], b[q], c[q]], q] = -1"),
-    signs_the_wrong_way_round=_proportions(direction="unit[:, a] - unit[:, b] + unit[:, c]"),
-    c_subtracted=_proportions(direction="unit[:, b] - unit[:, a] - unit[:, c]"),
-    c_left_out_of_the_sum=_proportions(direction="unit[:, b] - unit[:, a]"),
-    least_similar=_proportions(
+    "one length for all": _proportions(before="unit = vectors / np.linalg.norm(vectors)"),
+    "given words may answer": _proportions(masked="pass"),
+    "only c left out": _proportions(masked="scores[c[q], q] = -np.inf"),
+    "only b and c left out": _proportions(masked="scores[[b[q], c[q]], q] = -np.inf"),
+    "given words of all questions left out": _proportions(masked="scores[given.ravel()] = -np.inf"),
+    "given words set to 0": _proportions(masked="scores[[a[q], b[q], c[q]], q] = 0"),
+    "given words set to minus 1": _proportions(masked="scores[[a[q], b[q], c[q]], q] = -1"),
+    "signs the wrong way round": _proportions(direction="unit[:, a] - unit[:, b] + unit[:, c]"),
+    "c subtracted": _proportions(direction="unit[:, b] - unit[:, a] - unit[:, c]"),
+    "c left out of the sum": _proportions(direction="unit[:, b] - unit[:, a]"),
+    "least similar": _proportions(
         masked="scores[[a[q], b[q], c[q]], q] = np.inf", result="scores.argmin(axis=0)"
     ),
-    questions_in_rows=_proportions(rows="a, b, c = given.reshape(-1, 3).T"),
-    only_the_first_question=_proportions(result="scores.argmax(axis=0)[:1]"),
-    changes_its_input=_proportions(
+    "questions in rows": _proportions(rows="a, b, c = given.reshape(-1, 3).T"),
+    "only the first question": _proportions(result="scores.argmax(axis=0)[:1]"),
+    "changes its input": _proportions(
         before="vectors /= np.linalg.norm(vectors, axis=0); unit = vectors"
     ),
-    closest_by_distance="""
+    "closest by distance": """
         def analogies(vectors, given):
             a, b, c = given
             direction = vectors[:, b] - vectors[:, a] + vectors[:, c]
@@ -991,10 +983,10 @@ MUTANTS["q10-analogies"] = _cells(
             np.put_along_axis(distances, np.asarray(given), np.inf, axis=0)
             return distances.argmin(axis=0)
     """,
-)
-ALTERNATIVES["q10-analogies"] = _cells(
-    one_question_after_the_other=_proportions(),
-    loop="""
+}
+ALTERNATIVES["q10-analogies"] = {
+    "one question after the other": _proportions(),
+    "loop": """
         def analogies(vectors, given):
             words = [np.array(v) / np.sqrt(np.dot(v, v)) for v in np.transpose(vectors)]
             answers = []
@@ -1007,7 +999,7 @@ ALTERNATIVES["q10-analogies"] = _cells(
                 answers.append(best)
             return answers
     """,
-    three_sums_of_cosines="""
+    "three sums of cosines": """
         def analogies(vectors, given):
             unit = np.asarray(vectors, dtype=np.float32)
             unit = unit / np.sqrt(np.square(unit).sum(axis=0, keepdims=True))
@@ -1017,7 +1009,7 @@ ALTERNATIVES["q10-analogies"] = _cells(
             scores[np.arange(len(scores)), np.asarray(given)] = -np.inf
             return np.argmax(scores, axis=1)
     """,
-    shortest_distance_at_length_1="""
+    "shortest distance at length 1": """
         def analogies(vectors, given):
             unit = vectors / np.linalg.norm(vectors, axis=0)
             a, b, c = (unit[:, ids] for ids in given)
@@ -1027,7 +1019,7 @@ ALTERNATIVES["q10-analogies"] = _cells(
             distances[given, np.arange(given.shape[1])] = np.inf
             return distances.argmin(axis=0)
     """,
-    torch="""
+    "torch": """
         import torch
 
 
@@ -1038,7 +1030,7 @@ ALTERNATIVES["q10-analogies"] = _cells(
             scores = unit.T @ (b - a + c)
             return scores.scatter(0, ids, -torch.inf).argmax(dim=0)
     """,
-)
+}
 
 
 def _ranks(**parts: str) -> str:
@@ -1068,34 +1060,36 @@ def _ranks(**parts: str) -> str:
     """
 
 
-MUTANTS["q11-spearman"] = _cells(
-    ties_by_place=_ranks(rank="np.argsort(np.argsort(values, kind='stable'))"),
-    argsort_only_once=_ranks(rank="np.argsort(values, kind='stable')"),
-    ties_share_the_smallest_rank=_ranks(rank="[(values < v).sum() + 1 for v in values]"),
-    ties_share_the_largest_rank=_ranks(rank="[(values <= v).sum() for v in values]"),
-    ranks_without_gaps=_ranks(rank="np.unique(values, return_inverse=True)[1] + 1"),
-    correlation_of_the_numbers=_ranks(rank="values"),
-    short_formula=_ranks(rho="1 - 6 * ((r - s) ** 2).sum() / (n * (n**2 - 1))"),
-    zero_where_not_defined=_ranks(undefined="0.0"),
-    one_where_not_defined=_ranks(undefined="1.0"),
-    raises_where_not_defined=_ranks(undefined="1 / 0"),
-    fewer_than_three_not_defined=_ranks(defined="len(r) > 2 and np.ptp(r) > 0 and np.ptp(s) > 0"),
-    only_x_looked_at=_ranks(known="~np.isnan(x)"),
-    only_y_looked_at=_ranks(known="~np.isnan(y)"),
-    nan_taken_for_0=_ranks(kept="x, y = np.nan_to_num(x), np.nan_to_num(y)"),
-    nan_not_thought_of=_ranks(kept="pass"),
-    each_side_leaves_out_its_own=_ranks(
+MUTANTS["q11-spearman"] = {
+    "ties by place": _ranks(rank="np.argsort(np.argsort(values, kind='stable'))"),
+    "argsort only once": _ranks(rank="np.argsort(values, kind='stable')"),
+    "ties share the smallest rank": _ranks(rank="[(values < v).sum() + 1 for v in values]"),
+    "ties share the largest rank": _ranks(rank="[(values <= v).sum() for v in values]"),
+    "ranks without gaps": _ranks(rank="np.unique(values, return_inverse=True)[1] + 1"),
+    "correlation of the numbers": _ranks(rank="values"),
+    "short formula": _ranks(rho="1 - 6 * ((r - s) ** 2).sum() / (n * (n**2 - 1))"),
+    "zero where not defined": _ranks(undefined="0.0"),
+    "one where not defined": _ranks(undefined="1.0"),
+    "raises where not defined": _ranks(undefined="1 / 0"),
+    "fewer than three not defined": _ranks(
+        defined="len(r) > 2 and np.ptp(r) > 0 and np.ptp(s) > 0"
+    ),
+    "only x looked at": _ranks(known="~np.isnan(x)"),
+    "only y looked at": _ranks(known="~np.isnan(y)"),
+    "nan taken for 0": _ranks(kept="x, y = np.nan_to_num(x), np.nan_to_num(y)"),
+    "nan not thought of": _ranks(kept="pass"),
+    "each side leaves out its own": _ranks(
         kept="x, y = x[~np.isnan(x)], y[~np.isnan(y)]; m = min(len(x), len(y)); x, y = x[:m], y[:m]"
     ),
-    left_out_after_ranking=_ranks(
+    "left out after ranking": _ranks(
         kept="pass",
         defined="True",
         rho="np.nan if known.sum() < 2 else np.corrcoef(r[known], s[known])[0, 1]",
     ),
-    values_rounded_first=_ranks(kept="x, y = x[known].round(2), y[known].round(2)"),
-    sign_thrown_away=_ranks(rho="abs(r @ s) / np.sqrt((r @ r) * (s @ s))"),
-    squared=_ranks(rho="(r @ s) ** 2 / ((r @ r) * (s @ s))"),
-    changes_its_input="""
+    "values rounded first": _ranks(kept="x, y = x[known].round(2), y[known].round(2)"),
+    "sign thrown away": _ranks(rho="abs(r @ s) / np.sqrt((r @ r) * (s @ s))"),
+    "squared": _ranks(rho="(r @ s) ** 2 / ((r @ r) * (s @ s))"),
+    "changes its input": """
         def spearman(x, y):
             def ranks(values):
                 wanted = values.copy()
@@ -1111,10 +1105,10 @@ MUTANTS["q11-spearman"] = _cells(
                 return float("nan")
             return float(np.corrcoef(r, s)[0, 1])
     """,
-)
-ALTERNATIVES["q11-spearman"] = _cells(
-    ranks_by_comparison=_ranks(),
-    runs_of_equal_values="""
+}
+ALTERNATIVES["q11-spearman"] = {
+    "ranks by comparison": _ranks(),
+    "runs of equal values": """
         import math
 
 
@@ -1142,7 +1136,7 @@ ALTERNATIVES["q11-spearman"] = _cells(
             spread = sum((a - mean) ** 2 for a in r) * sum((b - mean) ** 2 for b in s)
             return products / math.sqrt(spread) if spread > 0 else math.nan
     """,
-    two_searches="""
+    "two searches": """
         def spearman(x, y):
             both = np.stack([np.asarray(x, dtype=np.float32), np.asarray(y, dtype=np.float32)])
             both = both[:, np.isfinite(both).all(axis=0)]
@@ -1155,7 +1149,7 @@ ALTERNATIVES["q11-spearman"] = _cells(
                 return np.float32("nan")
             return np.float32(np.corrcoef(*ranks)[0, 1])
     """,
-    torch="""
+    "torch": """
         import torch
 
 
@@ -1170,4 +1164,4 @@ ALTERNATIVES["q11-spearman"] = _cells(
             r, s = ranks
             return (r @ s) / torch.sqrt((r @ r) * (s @ s))
     """,
-)
+}

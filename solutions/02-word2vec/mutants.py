@@ -6,14 +6,6 @@ right answer must keep all of them. `tests/assignments` runs both.
 
 import textwrap
 
-
-def _cells(**sources: str) -> dict[str, str]:
-    """Underscores in a name stand for spaces."""
-    return {
-        name.replace("_", " "): textwrap.dedent(source).strip() for name, source in sources.items()
-    }
-
-
 MUTANTS: dict[str, dict[str, str]] = {}
 ALTERNATIVES: dict[str, dict[str, str]] = {}
 
@@ -36,13 +28,13 @@ def _pairs(
     """
 
 
-MUTANTS["q01-window-pairs"] = _cells(
-    range_stops_one_short=_pairs(last="position + window"),
-    center_is_its_own_outside_word=_pairs(condition="True"),
-    only_the_right_side=_pairs(first="position"),
-    offset_has_the_wrong_sign=_pairs(offset="position - other"),
-    equal_words_left_out=_pairs(condition="words[other] != words[position]"),
-    windows_cross_sentences="""
+MUTANTS["q01-window-pairs"] = {
+    "range stops one short": _pairs(last="position + window"),
+    "center is its own outside word": _pairs(condition="True"),
+    "only the right side": _pairs(first="position"),
+    "offset has the wrong sign": _pairs(offset="position - other"),
+    "equal words left out": _pairs(condition="words[other] != words[position]"),
+    "windows cross sentences": """
         def window_pairs(sentences, window):
             words = [word for sentence in sentences for word in sentence]
             return [
@@ -52,7 +44,7 @@ MUTANTS["q01-window-pairs"] = _cells(
                 if j != 0 and 0 <= i + j < len(words)
             ]
     """,
-    negative_index_wraps_round="""
+    "negative index wraps round": """
         def window_pairs(sentences, window):
             pairs = []
             for words in sentences:
@@ -62,7 +54,7 @@ MUTANTS["q01-window-pairs"] = _cells(
                             pairs.append((center, words[i + j], j))
             return pairs
     """,
-    set_instead_of_list="""
+    "set instead of list": """
         def window_pairs(sentences, window):
             pairs = set()
             for words in sentences:
@@ -72,9 +64,9 @@ MUTANTS["q01-window-pairs"] = _cells(
                             pairs.add((words[i], words[j], j - i))
             return sorted(pairs)
     """,
-)
-ALTERNATIVES["q01-window-pairs"] = _cells(
-    one_distance_at_a_time="""
+}
+ALTERNATIVES["q01-window-pairs"] = {
+    "one distance at a time": """
         def window_pairs(sentences, window):
             pairs = []
             for words in sentences:
@@ -84,7 +76,7 @@ ALTERNATIVES["q01-window-pairs"] = _cells(
                         pairs.append((right, left, -distance))
             return pairs
     """,
-    comprehension_with_lists="""
+    "comprehension with lists": """
         def window_pairs(sentences, window):
             return [
                 [words[i], words[i + j], j]
@@ -94,7 +86,7 @@ ALTERNATIVES["q01-window-pairs"] = _cells(
                 if j and 0 <= i + j < len(words)
             ]
     """,
-    numpy_positions="""
+    "numpy positions": """
         def window_pairs(sentences, window):
             pairs = []
             for words in sentences:
@@ -104,7 +96,7 @@ ALTERNATIVES["q01-window-pairs"] = _cells(
                     pairs.append((words[i], words[j], offsets[i, j]))
             return pairs
     """,
-)
+}
 
 
 def _keep(value: str) -> str:
@@ -115,19 +107,19 @@ def _keep(value: str) -> str:
     """
 
 
-MUTANTS["q02-keep-probability"] = _cells(
-    above_one=_keep("(threshold * total / count) ** 0.5"),
-    no_square_root=_keep("min(1.0, threshold * total / count)"),
-    probability_to_discard=_keep("1 - min(1.0, (threshold * total / count) ** 0.5)"),
-    counts_for_shares=_keep("min(1.0, (threshold / count) ** 0.5)"),
-    upside_down=_keep("min(1.0, (count / total / threshold) ** 0.5)"),
-    share_of_the_largest=_keep("min(1.0, (threshold * max(counts.values()) / count) ** 0.5)"),
-    rule_of_the_original_program=_keep(
+MUTANTS["q02-keep-probability"] = {
+    "above one": _keep("(threshold * total / count) ** 0.5"),
+    "no square root": _keep("min(1.0, threshold * total / count)"),
+    "probability to discard": _keep("1 - min(1.0, (threshold * total / count) ** 0.5)"),
+    "counts for shares": _keep("min(1.0, (threshold / count) ** 0.5)"),
+    "upside down": _keep("min(1.0, (count / total / threshold) ** 0.5)"),
+    "share of the largest": _keep("min(1.0, (threshold * max(counts.values()) / count) ** 0.5)"),
+    "rule of the original program": _keep(
         "min(1.0, (threshold * total / count) ** 0.5 + threshold * total / count)"
     ),
-)
-ALTERNATIVES["q02-keep-probability"] = _cells(
-    loop="""
+}
+ALTERNATIVES["q02-keep-probability"] = {
+    "loop": """
         import math
 
 
@@ -141,64 +133,64 @@ ALTERNATIVES["q02-keep-probability"] = _cells(
                 keep[word] = 1.0 if share <= threshold else math.sqrt(threshold / share)
             return keep
     """,
-    numpy="""
+    "numpy": """
         def keep_probability(counts, threshold):
             numbers = np.array(list(counts.values()), dtype=float)
             keep = np.minimum(1, np.sqrt(threshold / (numbers / numbers.sum())))
             return dict(zip(counts, keep))
     """,
-)
+}
 
-MUTANTS["q03-softmax"] = _cells(
-    nothing_subtracted="""
+MUTANTS["q03-softmax"] = {
+    "nothing subtracted": """
         def softmax(scores, temperature=1.0):
             exponentials = np.exp(np.asarray(scores) / temperature)
             return exponentials / exponentials.sum(axis=-1, keepdims=True)
     """,
-    first_axis="""
+    "first axis": """
         def softmax(scores, temperature=1.0):
             scaled = np.asarray(scores) / temperature
             exponentials = np.exp(scaled - scaled.max(axis=0, keepdims=True))
             return exponentials / exponentials.sum(axis=0, keepdims=True)
     """,
-    one_maximum_for_all_rows="""
+    "one maximum for all rows": """
         def softmax(scores, temperature=1.0):
             scaled = np.asarray(scores) / temperature
             exponentials = np.exp(scaled - scaled.max())
             return exponentials / exponentials.sum(axis=-1, keepdims=True)
     """,
-    sum_of_all_rows="""
+    "sum of all rows": """
         def softmax(scores, temperature=1.0):
             scaled = np.asarray(scores) / temperature
             exponentials = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
             return exponentials / exponentials.sum()
     """,
-    mean_subtracted="""
+    "mean subtracted": """
         def softmax(scores, temperature=1.0):
             scaled = np.asarray(scores) / temperature
             exponentials = np.exp(scaled - scaled.mean(axis=-1, keepdims=True))
             return exponentials / exponentials.sum(axis=-1, keepdims=True)
     """,
-    temperature_multiplies="""
+    "temperature multiplies": """
         def softmax(scores, temperature=1.0):
             scaled = np.asarray(scores) * temperature
             exponentials = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
             return exponentials / exponentials.sum(axis=-1, keepdims=True)
     """,
-    temperature_forgotten="""
+    "temperature forgotten": """
         def softmax(scores, temperature=1.0):
             scores = np.asarray(scores)
             exponentials = np.exp(scores - scores.max(axis=-1, keepdims=True))
             return exponentials / exponentials.sum(axis=-1, keepdims=True)
     """,
-    changes_an_input_of_floats="""
+    "changes an input of floats": """
         def softmax(scores, temperature=1.0):
             scores = np.asarray(scores, dtype=float)
             scores -= scores.max(axis=-1, keepdims=True)
             exponentials = np.exp(scores / temperature)
             return exponentials / exponentials.sum(axis=-1, keepdims=True)
     """,
-    changes_its_input="""
+    "changes its input": """
         def softmax(scores, temperature=1.0):
             scores -= scores.max(axis=-1, keepdims=True)
             scores /= temperature
@@ -206,15 +198,15 @@ MUTANTS["q03-softmax"] = _cells(
             scores /= scores.sum(axis=-1, keepdims=True)
             return scores
     """,
-    rows_only_in_matrices="""
+    "rows only in matrices": """
         def softmax(scores, temperature=1.0):
             scaled = np.asarray(scores) / temperature
             exponentials = np.exp(scaled - scaled.max(axis=1, keepdims=True))
             return exponentials / exponentials.sum(axis=1, keepdims=True)
     """,
-)
-ALTERNATIVES["q03-softmax"] = _cells(
-    row_by_row="""
+}
+ALTERNATIVES["q03-softmax"] = {
+    "row by row": """
         import math
 
 
@@ -227,12 +219,12 @@ ALTERNATIVES["q03-softmax"] = _cells(
                 rows.append([power / sum(powers) for power in powers])
             return np.array(rows).reshape(scores.shape)
     """,
-    through_the_logarithm="""
+    "through the logarithm": """
         def softmax(scores, temperature=1.0):
             scaled = np.array(scores, dtype=np.float64) / temperature
             return np.exp(scaled - np.logaddexp.reduce(scaled, axis=-1, keepdims=True))
     """,
-    torch="""
+    "torch": """
         import torch
 
 
@@ -240,7 +232,7 @@ ALTERNATIVES["q03-softmax"] = _cells(
             scaled = torch.tensor(scores, dtype=torch.float64) / temperature
             return torch.softmax(scaled, dim=-1).numpy()
     """,
-)
+}
 
 
 def _loss(**parts: str) -> str:
@@ -262,18 +254,18 @@ def _loss(**parts: str) -> str:
 
 
 _EXACT = "exact.mean()"
-MUTANTS["q04-softmax-loss"] = _cells(
-    logarithm_of_a_rounded_probability=_loss(),
-    nothing_subtracted=_loss(loss=_EXACT, shift="scores"),
-    sign_of_ascent=_loss(
+MUTANTS["q04-softmax-loss"] = {
+    "logarithm of a rounded probability": _loss(),
+    "nothing subtracted": _loss(loss=_EXACT, shift="scores"),
+    "sign of ascent": _loss(
         loss=_EXACT, center="(outside_vectors[:, outside] - outside_vectors @ p) / pairs"
     ),
-    gradient_of_the_sum=_loss(
+    "gradient of the sum": _loss(
         loss=_EXACT, center="outside_vectors @ p - outside_vectors[:, outside]"
     ),
-    loss_summed=_loss(loss="exact.sum()"),
-    expected_without_observed=_loss(loss=_EXACT, center="outside_vectors @ p / pairs"),
-    one_word_a_row="""
+    "loss summed": _loss(loss="exact.sum()"),
+    "expected without observed": _loss(loss=_EXACT, center="outside_vectors @ p / pairs"),
+    "one word a row": """
         def softmax_loss(center, outside, outside_vectors):
             scores = outside_vectors @ center
             log_p = scores - np.logaddexp.reduce(scores, axis=0)
@@ -281,18 +273,18 @@ MUTANTS["q04-softmax-loss"] = _cells(
             gradient = outside_vectors.T @ np.exp(log_p) - outside_vectors[outside].T
             return {"loss": -log_p[outside, pairs].mean(), "center": gradient / len(outside)}
     """,
-    wrong_axis=_loss(axis="1"),
-    logarithm_to_base_2=_loss(loss="exact.mean() / np.log(2)"),
-    every_pair_has_the_first_outside_word=_loss(
+    "wrong axis": _loss(axis="1"),
+    "logarithm to base 2": _loss(loss="exact.mean() / np.log(2)"),
+    "every pair has the first outside word": _loss(
         loss="(np.log(np.exp(scores).sum(axis=0)) - scores[outside[0]]).mean()",
         center="(outside_vectors @ p - outside_vectors[:, outside[:1]]) / pairs",
     ),
-    divided_by_the_dimension=_loss(
+    "divided by the dimension": _loss(
         loss=_EXACT, center="(outside_vectors @ p - outside_vectors[:, outside]) / len(center)"
     ),
-)
-ALTERNATIVES["q04-softmax-loss"] = _cells(
-    pair_by_pair="""
+}
+ALTERNATIVES["q04-softmax-loss"] = {
+    "pair by pair": """
         def softmax_loss(center, outside, outside_vectors):
             total, gradient = 0.0, np.zeros(center.shape)
             for b, o in enumerate(outside):
@@ -304,7 +296,7 @@ ALTERNATIVES["q04-softmax-loss"] = _cells(
                 gradient[:, b] -= outside_vectors[:, o]
             return {"loss": total / len(outside), "center": gradient / len(outside)}
     """,
-    one_hot_and_einsum="""
+    "one hot and einsum": """
         def softmax_loss(center, outside, outside_vectors):
             observed = np.eye(outside_vectors.shape[1])[:, outside]
             scores = np.einsum("dv,db->vb", outside_vectors, center)
@@ -315,7 +307,7 @@ ALTERNATIVES["q04-softmax-loss"] = _cells(
                 / observed.shape[1],
             }
     """,
-    torch_derives_it="""
+    "torch derives it": """
         import torch
 
 
@@ -326,7 +318,7 @@ ALTERNATIVES["q04-softmax-loss"] = _cells(
             loss.backward()
             return {"loss": loss.item(), "center": v.grad.numpy()}
     """,
-)
+}
 
 
 def _outside(result: str, observed: str = "error[outside, np.arange(pairs)] -= 1") -> str:
@@ -339,36 +331,38 @@ def _outside(result: str, observed: str = "error[outside, np.arange(pairs)] -= 1
     """
 
 
-MUTANTS["q05-outside-gradient"] = _cells(
-    gradient_of_the_sum=_outside("center @ error.T"),
-    sign_of_ascent=_outside("-center @ error.T / pairs"),
-    observed_forgotten=_outside("center @ error.T / pairs", observed="pass"),
-    one_word_a_row=_outside("error @ center.T / pairs"),
-    outside_words_of_all_pairs=_outside("center @ error.T / pairs", observed="error[outside] -= 1"),
-    changes_its_input="""
+MUTANTS["q05-outside-gradient"] = {
+    "gradient of the sum": _outside("center @ error.T"),
+    "sign of ascent": _outside("-center @ error.T / pairs"),
+    "observed forgotten": _outside("center @ error.T / pairs", observed="pass"),
+    "one word a row": _outside("error @ center.T / pairs"),
+    "outside words of all pairs": _outside(
+        "center @ error.T / pairs", observed="error[outside] -= 1"
+    ),
+    "changes its input": """
         def outside_gradient(center, outside, probabilities):
             error = np.asarray(probabilities, dtype=float)
             error[outside, np.arange(len(outside))] -= 1
             return center @ error.T / len(outside)
     """,
-    probabilities_squared=_outside("center @ (error * probabilities).T / pairs"),
-    divided_by_the_vocabulary=_outside("center @ error.T / len(probabilities)"),
-    only_the_observed_word="""
+    "probabilities squared": _outside("center @ (error * probabilities).T / pairs"),
+    "divided by the vocabulary": _outside("center @ error.T / len(probabilities)"),
+    "only the observed word": """
         def outside_gradient(center, outside, probabilities):
             gradient = np.zeros((len(center), len(probabilities)))
             for b, o in enumerate(outside):
                 gradient[:, o] += (probabilities[o, b] - 1) * center[:, b]
             return gradient / len(outside)
     """,
-    repeated_outside_words_counted_once="""
+    "repeated outside words counted once": """
         def outside_gradient(center, outside, probabilities):
             gradient = center @ probabilities.T
             gradient[:, outside] -= center
             return gradient / len(outside)
     """,
-)
-ALTERNATIVES["q05-outside-gradient"] = _cells(
-    pair_by_pair="""
+}
+ALTERNATIVES["q05-outside-gradient"] = {
+    "pair by pair": """
         def outside_gradient(center, outside, probabilities):
             gradient = np.zeros((len(center), len(probabilities)))
             for b, o in enumerate(outside):
@@ -376,18 +370,18 @@ ALTERNATIVES["q05-outside-gradient"] = _cells(
                     gradient[:, w] += (probabilities[w, b] - (w == o)) * center[:, b]
             return gradient / len(outside)
     """,
-    one_hot="""
+    "one hot": """
         def outside_gradient(center, outside, probabilities):
             observed = np.eye(len(probabilities))[outside].T
             return np.einsum("db,vb->dv", center, probabilities - observed) / center.shape[1]
     """,
-    numbers_added_at="""
+    "numbers added at": """
         def outside_gradient(center, outside, probabilities):
             gradient = probabilities @ center.T
             np.subtract.at(gradient, outside, center.T)
             return gradient.T / len(outside)
     """,
-)
+}
 
 
 def _sigmoids(sigmoid: str, log_sigmoid: str) -> str:
@@ -399,25 +393,25 @@ def _sigmoids(sigmoid: str, log_sigmoid: str) -> str:
 
 
 _SAFE = "1 / (1 + np.exp(-x))"
-MUTANTS["q06-log-sigmoid"] = _cells(
-    logarithm_after_rounding=_sigmoids(_SAFE, "np.log(sigmoid)"),
-    overflows_above=_sigmoids("np.exp(x) / (1 + np.exp(x))", "-np.logaddexp(0, -x)"),
-    scores_clipped=_sigmoids(
+MUTANTS["q06-log-sigmoid"] = {
+    "logarithm after rounding": _sigmoids(_SAFE, "np.log(sigmoid)"),
+    "overflows above": _sigmoids("np.exp(x) / (1 + np.exp(x))", "-np.logaddexp(0, -x)"),
+    "scores clipped": _sigmoids(
         "1 / (1 + np.exp(-np.clip(x, -30, 30)))", "-np.logaddexp(0, -np.clip(x, -30, 30))"
     ),
-    small_number_added=_sigmoids(_SAFE, "np.log(sigmoid + 1e-12)"),
-    wrong_sign=_sigmoids("1 / (1 + np.exp(x))", "-np.logaddexp(0, x)"),
-    small_results_lost=_sigmoids(_SAFE, "np.minimum(x, 0) - np.log(1 + np.exp(-np.abs(x)))"),
-    overflows_below=_sigmoids(_SAFE, "-np.log1p(np.exp(-x))"),
-    loss_instead_of_logarithm=_sigmoids(_SAFE, "np.logaddexp(0, -x)"),
-)
-ALTERNATIVES["q06-log-sigmoid"] = _cells(
-    logaddexp="""
+    "small number added": _sigmoids(_SAFE, "np.log(sigmoid + 1e-12)"),
+    "wrong sign": _sigmoids("1 / (1 + np.exp(x))", "-np.logaddexp(0, x)"),
+    "small results lost": _sigmoids(_SAFE, "np.minimum(x, 0) - np.log(1 + np.exp(-np.abs(x)))"),
+    "overflows below": _sigmoids(_SAFE, "-np.log1p(np.exp(-x))"),
+    "loss instead of logarithm": _sigmoids(_SAFE, "np.logaddexp(0, -x)"),
+}
+ALTERNATIVES["q06-log-sigmoid"] = {
+    "logaddexp": """
         def sigmoids(x):
             log_sigmoid = -np.logaddexp(0, -x)
             return np.exp(log_sigmoid), log_sigmoid
     """,
-    number_by_number="""
+    "number by number": """
         import math
 
 
@@ -433,7 +427,7 @@ ALTERNATIVES["q06-log-sigmoid"] = _cells(
                     log_sigmoid[place] = score - math.log1p(math.exp(score))
             return [sigmoid, log_sigmoid]
     """,
-    torch="""
+    "torch": """
         import torch
 
 
@@ -441,7 +435,7 @@ ALTERNATIVES["q06-log-sigmoid"] = _cells(
             scores = torch.tensor(x, dtype=torch.float64)
             return torch.sigmoid(scores).numpy(), torch.nn.functional.logsigmoid(scores).numpy()
     """,
-)
+}
 
 
 def _noise(value: str) -> str:
@@ -453,32 +447,32 @@ def _noise(value: str) -> str:
     """
 
 
-MUTANTS["q08-noise-distribution"] = _cells(
-    power_forgotten=_noise("count / tokens"),
-    divided_by_the_number_of_tokens=_noise("count**power / tokens"),
-    power_of_the_share_not_normalised=_noise("(count / tokens) ** power"),
-    uniform=_noise("1 / len(counts)"),
-    power_fixed=_noise("count**0.75 / sum(n**0.75 for n in counts.values())"),
-    power_upside_down=_noise(
+MUTANTS["q08-noise-distribution"] = {
+    "power forgotten": _noise("count / tokens"),
+    "divided by the number of tokens": _noise("count**power / tokens"),
+    "power of the share not normalised": _noise("(count / tokens) ** power"),
+    "uniform": _noise("1 / len(counts)"),
+    "power fixed": _noise("count**0.75 / sum(n**0.75 for n in counts.values())"),
+    "power upside down": _noise(
         "count ** (1 / max(power, 0.1)) / sum(n ** (1 / max(power, 0.1)) for n in counts.values())"
     ),
-    rare_words_first=_noise("count**-power / sum(n**-power for n in counts.values())"),
-    changes_its_input="""
+    "rare words first": _noise("count**-power / sum(n**-power for n in counts.values())"),
+    "changes its input": """
         def noise_distribution(counts, power):
             for word in counts:
                 counts[word] = counts[word] ** power
             z = sum(counts.values())
             return {word: value / z for word, value in counts.items()}
     """,
-    not_divided=_noise("count**power"),
-)
-ALTERNATIVES["q08-noise-distribution"] = _cells(
-    numpy="""
+    "not divided": _noise("count**power"),
+}
+ALTERNATIVES["q08-noise-distribution"] = {
+    "numpy": """
         def noise_distribution(counts, power):
             powers = np.array(list(counts.values()), dtype=float) ** power
             return dict(zip(counts, powers / powers.sum()))
     """,
-    through_shares="""
+    "through shares": """
         def noise_distribution(counts, power):
             tokens = sum(counts.values())
             weights = {}
@@ -489,13 +483,13 @@ ALTERNATIVES["q08-noise-distribution"] = _cells(
                 weights[word] /= z
             return weights
     """,
-    through_logarithms="""
+    "through logarithms": """
         def noise_distribution(counts, power):
             logs = power * np.log(np.array(list(counts.values()), dtype=float))
             weights = np.exp(logs - logs.max())
             return {word: float(p) for word, p in zip(counts, weights / weights.sum())}
     """,
-)
+}
 
 
 def _sampling(**parts: str) -> str:
@@ -525,30 +519,30 @@ def _sampling(**parts: str) -> str:
     """
 
 
-MUTANTS["q09-negative-sampling"] = _cells(
-    changes_its_input=_sampling().replace(
+MUTANTS["q09-negative-sampling"] = {
+    "changes its input": _sampling().replace(
         "            return {", "            outside_vectors *= 0.9\n            return {"
     ),
-    last_of_the_repeats_wins=_sampling(keep="slope * center"),
-    repeats_drawn_once=_sampling(words="set(noise)"),
-    noise_scores_have_the_wrong_sign=_sampling(
+    "last of the repeats wins": _sampling(keep="slope * center"),
+    "repeats drawn once": _sampling(words="set(noise)"),
+    "noise scores have the wrong sign": _sampling(
         loss="np.logaddexp(0, -score)", noise_slope="-np.exp(-np.logaddexp(0, score))"
     ),
-    mean_over_the_noise=_sampling(
+    "mean over the noise": _sampling(
         loss="np.logaddexp(0, score) / len(noise)",
         noise_slope="np.exp(-np.logaddexp(0, -score)) / len(noise)",
     ),
-    noise_missing_from_the_center=_sampling(from_noise="0"),
-    outside_gradient_along_the_outside_vector=_sampling(own="outside_vectors[:, outside]"),
-    sign_of_ascent=_sampling(
+    "noise missing from the center": _sampling(from_noise="0"),
+    "outside gradient along the outside vector": _sampling(own="outside_vectors[:, outside]"),
+    "sign of ascent": _sampling(
         slope="np.exp(-np.logaddexp(0, score))", noise_slope="-np.exp(-np.logaddexp(0, -score))"
     ),
-    outside_word_taken_out_of_the_noise=_sampling(words="[w for w in noise if w != outside]"),
-    logarithm_after_rounding=_sampling(loss="-np.log(1 - 1 / (1 + np.exp(-score)))"),
-)
-ALTERNATIVES["q09-negative-sampling"] = _cells(
-    term_by_term=_sampling(),
-    counted_words="""
+    "outside word taken out of the noise": _sampling(words="[w for w in noise if w != outside]"),
+    "logarithm after rounding": _sampling(loss="-np.log(1 - 1 / (1 + np.exp(-score)))"),
+}
+ALTERNATIVES["q09-negative-sampling"] = {
+    "term by term": _sampling(),
+    "counted words": """
         from collections import Counter
 
 
@@ -569,7 +563,7 @@ ALTERNATIVES["q09-negative-sampling"] = _cells(
                 "outside": {word: outer[:, i] for i, word in enumerate(words)},
             }
     """,
-    torch_derives_it="""
+    "torch derives it": """
         import torch
 
 
@@ -587,7 +581,7 @@ ALTERNATIVES["q09-negative-sampling"] = _cells(
                 "outside": {word: table.grad[:, word].numpy() for word in taking_part},
             }
     """,
-)
+}
 
 
 def _step(body: str) -> str:
@@ -596,64 +590,64 @@ def _step(body: str) -> str:
     )
 
 
-MUTANTS["q10-sgd-step"] = _cells(
-    last_of_the_repeats_wins=_step("""
+MUTANTS["q10-sgd-step"] = {
+    "last of the repeats wins": _step("""
         touched = np.unique(words)
         vectors[:, touched] -= learning_rate * decay * vectors[:, touched]
         vectors[:, words] -= learning_rate * gradients
         return vectors
     """),
-    decay_of_all_words=_step("""
+    "decay of all words": _step("""
         vectors *= 1 - learning_rate * decay
         np.subtract.at(vectors.T, words, learning_rate * gradients.T)
         return vectors
     """),
-    decay_once_a_gradient=_step("""
+    "decay once a gradient": _step("""
         old = vectors.copy()
         for i, word in enumerate(words):
             vectors[:, word] -= learning_rate * (gradients[:, i] + decay * old[:, word])
         return vectors
     """),
-    uphill=_step("""
+    "uphill": _step("""
         touched = np.unique(words)
         vectors[:, touched] *= 1 - learning_rate * decay
         np.add.at(vectors.T, words, learning_rate * gradients.T)
         return vectors
     """),
-    mean_of_the_repeats=_step("""
+    "mean of the repeats": _step("""
         for word in np.unique(words):
             own = gradients[:, words == word].mean(axis=1)
             vectors[:, word] -= learning_rate * (own + decay * vectors[:, word])
         return vectors
     """),
-    sum_over_the_whole_batch=_step("""
+    "sum over the whole batch": _step("""
         touched = np.unique(words)
         total = gradients.sum(axis=1, keepdims=True)
         vectors[:, touched] -= learning_rate * (total + decay * vectors[:, touched])
         return vectors
     """),
-    dense_update_of_all_words=_step("""
+    "dense update of all words": _step("""
         total = gradients.sum(axis=1, keepdims=True)
         return vectors - learning_rate * (total + decay * vectors)
     """),
-    decay_forgotten=_step("""
+    "decay forgotten": _step("""
         np.subtract.at(vectors.T, words, learning_rate * gradients.T)
         return vectors
     """),
-    nothing_returned=_step("""
+    "nothing returned": _step("""
         vectors[:, np.unique(words)] *= 1 - learning_rate * decay
         np.subtract.at(vectors.T, words, learning_rate * gradients.T)
     """),
-)
-ALTERNATIVES["q10-sgd-step"] = _cells(
-    word_by_word=_step("""
+}
+ALTERNATIVES["q10-sgd-step"] = {
+    "word by word": _step("""
         result = np.array(vectors, dtype=float)
         for word in sorted(set(np.asarray(words).tolist())):
             total = sum(gradients[:, i] for i in range(len(words)) if words[i] == word)
             result[:, word] -= learning_rate * (total + decay * vectors[:, word])
         return result
     """),
-    unique_with_inverse=_step("""
+    "unique with inverse": _step("""
         touched, place = np.unique(words, return_inverse=True)
         chosen = np.zeros((len(words), len(touched)))
         chosen[np.arange(len(words)), place] = 1
@@ -661,13 +655,13 @@ ALTERNATIVES["q10-sgd-step"] = _cells(
         new[:, touched] -= learning_rate * (gradients @ chosen + decay * vectors[:, touched])
         return new
     """),
-    counted_with_weights=_step("""
+    "counted with weights": _step("""
         size = vectors.shape[1]
         total = np.stack([np.bincount(words, row, minlength=size) for row in gradients])
         touched = np.bincount(words, minlength=size) > 0
         return np.where(touched, vectors - learning_rate * (total + decay * vectors), vectors)
     """),
-)
+}
 
 _GIVEN = '''
 import scipy.sparse
@@ -755,20 +749,20 @@ def _train(**parts: str) -> str:
     return _GIVEN + textwrap.dedent(body).strip()
 
 
-MUTANTS["q11-training"] = _cells(
-    uphill=_train(sign="+"),
-    outside_vectors_never_change=_train(outside_step="0 * slopes[:, :, None] * v[:, None, :]"),
-    center_vectors_never_change=_train(center_step="0 * v"),
-    both_tables_start_at_zero=_train(start="np.zeros((size, dimension))"),
-    noise_counts_as_observed=_train(label="slopes -= 1"),
-    nothing_counts_as_observed=_train(label="pass"),
-    no_noise=_train(words="outside[:, None]"),
-    one_noise_word_only=_train(words="np.column_stack([outside, noise[:, 0]])"),
-    one_epoch_only=_train(epochs="1"),
-    seed_forgotten=_train(generator="np.random.default_rng()"),
-    seed_fixed=_train(generator="np.random.default_rng(0)"),
-    one_word_a_row=_train(result='{"center": v_table, "outside": u_table}'),
-    pairs_one_after_the_other=_GIVEN
+MUTANTS["q11-training"] = {
+    "uphill": _train(sign="+"),
+    "outside vectors never change": _train(outside_step="0 * slopes[:, :, None] * v[:, None, :]"),
+    "center vectors never change": _train(center_step="0 * v"),
+    "both tables start at zero": _train(start="np.zeros((size, dimension))"),
+    "noise counts as observed": _train(label="slopes -= 1"),
+    "nothing counts as observed": _train(label="pass"),
+    "no noise": _train(words="outside[:, None]"),
+    "one noise word only": _train(words="np.column_stack([outside, noise[:, 0]])"),
+    "one epoch only": _train(epochs="1"),
+    "seed forgotten": _train(generator="np.random.default_rng()"),
+    "seed fixed": _train(generator="np.random.default_rng(0)"),
+    "one word a row": _train(result='{"center": v_table, "outside": u_table}'),
+    "pairs one after the other": _GIVEN
     + textwrap.dedent("""
         def train(
             sentences,
@@ -799,24 +793,26 @@ MUTANTS["q11-training"] = _cells(
                             u[:, word] -= rate * slope * old
             return {"center": v, "outside": u}
     """).strip(),
-    outside_step_after_the_center_changed=_train(
+    "outside step after the center changed": _train(
         outside_step="rate * slopes[:, :, None] * v_table[center][:, None, :]"
     ),
-    one_noise_word_lost=_train(words="np.column_stack([outside, noise[:, 1:]])"),
-    constant_rate=_train(rate="learning_rate"),
-    learning_rate_ignored=_train(rate="0.05 * (1 - epoch / epochs)"),
-    uniform_noise=_train(
+    "one noise word lost": _train(words="np.column_stack([outside, noise[:, 1:]])"),
+    "constant rate": _train(rate="learning_rate"),
+    "learning rate ignored": _train(rate="0.05 * (1 - epoch / epochs)"),
+    "uniform noise": _train(
         given="sentences, np.ones(size), window, negatives, batch_size, generator"
     ),
-    window_fixed=_train(given="sentences, noise_probability, 1, negatives, batch_size, generator"),
-    mean_instead_of_sum=_train(rate="learning_rate * (1 - epoch / epochs) / batch_size * 16"),
-    tables_swapped_for_their_sum=_train(
+    "window fixed": _train(
+        given="sentences, noise_probability, 1, negatives, batch_size, generator"
+    ),
+    "mean instead of sum": _train(rate="learning_rate * (1 - epoch / epochs) / batch_size * 16"),
+    "tables swapped for their sum": _train(
         result='{"center": (v_table + u_table).T, "outside": (v_table + u_table).T}'
     ),
-)
-ALTERNATIVES["q11-training"] = _cells(
-    numbers_added_at=_train(),
-    single_precision_and_geometric_rate=_GIVEN
+}
+ALTERNATIVES["q11-training"] = {
+    "numbers added at": _train(),
+    "single precision and geometric rate": _GIVEN
     + textwrap.dedent("""
         def train(
             sentences,
@@ -852,7 +848,7 @@ ALTERNATIVES["q11-training"] = _cells(
                         add_rows(tables["u"], noise[:, i], -push[:, i, None] * v)
             return {"center": tables["v"].T, "outside": tables["u"].T}
     """).strip(),
-)
+}
 
 # What the training cell printed with the settings in the notebook, for two other seeds, and after 8
 # epochs; then what is not asked for: of seed 0 dot products and distances, cosines before training,
@@ -922,21 +918,21 @@ def _handed_in(name: str, result: str = "numbers") -> str:
     return f"def brown_cosines():\n    numbers = [{numbers}]\n    return {result}"
 
 
-MUTANTS["q12-real-words"] = _cells(
-    untrained=_handed_in("untrained"),
-    distances=_handed_in("distances"),
-    dot_products=_handed_in("dot products"),
-    one_line_left_out=_handed_in("seed 1", "numbers[1:]"),
-    sorted_numbers=_handed_in("seed 1", "sorted(numbers)"),
-    order_reversed=_handed_in("seed 1", "numbers[::-1]"),
-    all_the_same=_handed_in("seed 1", "[0.5 for _ in numbers]"),
-    what_people_said=_handed_in("ratings", "[rating / 10 for rating in numbers]"),
-)
-ALTERNATIVES["q12-real-words"] = _cells(
-    other_seed=_handed_in("seed 1"),
-    numpy_and_one_decimal_more=_handed_in("seed 2", "np.array(numbers) + 0.001"),
-    trained_for_eight_epochs=_handed_in("eight epochs"),
-)
+MUTANTS["q12-real-words"] = {
+    "untrained": _handed_in("untrained"),
+    "distances": _handed_in("distances"),
+    "dot products": _handed_in("dot products"),
+    "one line left out": _handed_in("seed 1", "numbers[1:]"),
+    "sorted numbers": _handed_in("seed 1", "sorted(numbers)"),
+    "order reversed": _handed_in("seed 1", "numbers[::-1]"),
+    "all the same": _handed_in("seed 1", "[0.5 for _ in numbers]"),
+    "what people said": _handed_in("ratings", "[rating / 10 for rating in numbers]"),
+}
+ALTERNATIVES["q12-real-words"] = {
+    "other seed": _handed_in("seed 1"),
+    "numpy and one decimal more": _handed_in("seed 2", "np.array(numbers) + 0.001"),
+    "trained for eight epochs": _handed_in("eight epochs"),
+}
 
 
 def _scores(**parts: str) -> str:
@@ -957,8 +953,8 @@ def _scores(**parts: str) -> str:
     """
 
 
-MUTANTS["q13-pmi"] = _cells(
-    changes_an_input_of_floats="""
+MUTANTS["q13-pmi"] = {
+    "changes an input of floats": """
         def optimal_scores(counts, negatives, power):
             counts = np.asarray(counts, dtype=float)
             noise = counts.sum(axis=1, keepdims=True) ** power
@@ -967,33 +963,35 @@ MUTANTS["q13-pmi"] = _cells(
                 np.log(counts, out=counts)
             return counts - np.log(negatives * noise / noise.sum() * center)
     """,
-    log_k_forgotten=_scores(ratio="counts / (noise[:, None] * center)"),
-    log_k_added=_scores(ratio="negatives * counts / (noise[:, None] * center)"),
-    logarithm_to_base_2=_scores(result="np.log2(ratio)"),
-    negative_values_cut_off=_scores(result="np.maximum(np.log(ratio), 0)"),
-    power_forgotten=_scores(noise="counts.sum(axis=1)"),
-    power_of_the_center_words=_scores(
+    "log k forgotten": _scores(ratio="counts / (noise[:, None] * center)"),
+    "log k added": _scores(ratio="negatives * counts / (noise[:, None] * center)"),
+    "logarithm to base 2": _scores(result="np.log2(ratio)"),
+    "negative values cut off": _scores(result="np.maximum(np.log(ratio), 0)"),
+    "power forgotten": _scores(noise="counts.sum(axis=1)"),
+    "power of the center words": _scores(
         noise="counts.sum(axis=1)",
         center="counts.sum(axis=0) ** power / (counts.sum(axis=0) ** power).sum() * counts.sum()",
     ),
-    rows_and_columns_swapped=_scores(
+    "rows and columns swapped": _scores(
         noise="counts.sum(axis=0) ** power",
         center="counts.sum(axis=1)",
         ratio="counts / (negatives * np.outer(center, noise))",
     ),
-    one_added_to_every_count=_scores(before="counts = np.asarray(counts, dtype=float) + 1"),
-    zero_where_never_seen=_scores(
+    "one added to every count": _scores(before="counts = np.asarray(counts, dtype=float) + 1"),
+    "zero where never seen": _scores(
         result="np.where(ratio > 0, np.log(np.maximum(ratio, 1e-300)), 0)"
     ),
-    noise_not_normalised=_scores(
+    "noise not normalised": _scores(
         noise="counts.sum(axis=1) ** power",
         ratio="counts / (negatives * (counts.sum(axis=1) ** power)[:, None] * center)",
     ),
-    total_forgotten=_scores(ratio="counts / counts.sum() / (negatives * noise[:, None] * center)"),
-)
-ALTERNATIVES["q13-pmi"] = _cells(
-    one_expression=_scores(),
-    pair_by_pair="""
+    "total forgotten": _scores(
+        ratio="counts / counts.sum() / (negatives * noise[:, None] * center)"
+    ),
+}
+ALTERNATIVES["q13-pmi"] = {
+    "one expression": _scores(),
+    "pair by pair": """
         import math
 
 
@@ -1009,7 +1007,7 @@ ALTERNATIVES["q13-pmi"] = _cells(
                         scores[o, c] = math.log(counts[o][c] / drawn)
             return scores
     """,
-    sum_of_logarithms="""
+    "sum of logarithms": """
         def optimal_scores(counts, negatives, power):
             with np.errstate(divide="ignore"):
                 together = np.log(np.asarray(counts, dtype=float))
@@ -1018,4 +1016,4 @@ ALTERNATIVES["q13-pmi"] = _cells(
             center = np.logaddexp.reduce(together, axis=0)
             return together - outside - center - np.log(negatives)
     """,
-)
+}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import random
 import re
-import runpy
 import time
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nlp_course.grading.course import Course
 from nlp_course.grading.notebooks import answer_cells, questions
 from nlp_course.grading.scoring import StudentReport
 from nlp_course.grading.similarity import (
@@ -239,15 +239,15 @@ def test_the_rule_names_its_numbers():
 @pytest.fixture(scope="module")
 def assignment() -> tuple[dict[str, list[str]], dict[str, list[str]], dict[str, list[str]]]:
     """Assignment 02: common answers and rare ones by question, and what its release gives."""
-    known = runpy.run_path(str(SOLUTIONS / "mutants.py"))
+    mistakes, alternatives = Course(SOLUTIONS.parents[1]).known_answers(SOLUTIONS.name)
     notebook = nbformat.read(SOLUTIONS / "02-word2vec.ipynb", as_version=4)
     sources = {name: cell.source for name, cell in answer_cells(notebook).items()}
     common, rare, release = {}, {}, {}
     for name in questions(notebook):
         head, body = sources[name].split("### BEGIN SOLUTION", 1)
         right = head + body.replace("### END SOLUTION", "").lstrip(" ")
-        *usual, unusual = known["ALTERNATIVES"][name].values()
-        common[name] = [right] * 4 + list(known["MUTANTS"][name].values()) + usual
+        *usual, unusual = alternatives[name].values()
+        common[name] = [right] * 4 + list(mistakes[name].values()) + usual
         rare[name] = [unusual]
         release[name] = [head + "raise NotImplementedError"]
     return common, rare, release
