@@ -286,9 +286,10 @@ class WindowTagger:
                 self.vocabulary.id(word) if has else none
                 for word, has in zip(words, known, strict=True)
             ]
+            ids += edge
             writing += [_writing(token, has) for token, has in zip(tokens, known, strict=True)]
-            inside += [True] * len(tokens)
-            ids, writing, inside = ids + edge, writing + blank, inside + [False] * self.window
+            writing += blank
+            inside += [True] * len(tokens) + [False] * self.window
         if not any(inside):
             raise ValueError("there is no token: give at least one sentence with one")
         place = np.flatnonzero(inside)  # (token,)

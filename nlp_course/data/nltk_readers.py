@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import re
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 from nlp_course.data.dataset import Dataset, LabelledText, Split, TaggedSentence
 from nlp_course.data.registry import DatasetInfo
@@ -18,6 +20,21 @@ def _reader(info: DatasetInfo) -> Any:
     import nltk
 
     return getattr(nltk.corpus, info.nltk or info.name)
+
+
+def _texts(reader: Any, files: Iterable[str]) -> Iterator[str]:
+    """The text of each of a corpus's files.
+
+    NLTK opens and checks a corpus's archive anew for every file of it; here it is opened once.
+    """
+    from nltk.data import ZipFilePathPointer
+
+    if not isinstance(reader.root, ZipFilePathPointer):
+        yield from map(reader.raw, files)
+        return
+    with ZipFile(reader.root.zipfile.filename) as archive:
+        for file in files:
+            yield archive.read(reader.root.entry + file).decode(reader.encoding(file))
 
 
 def plain(sentences: Iterable[Iterable[str]]) -> list[list[str]]:
@@ -40,16 +57,17 @@ def brown(info: DatasetInfo, _: Files) -> Dataset:
     """
     reader = _reader(info)
 
-    def lines() -> list[list[str]]:
-        text = (line for file in reader.fileids() for line in reader.raw(file).splitlines())
-        return [pairs for line in text if (pairs := line.split())]
+    def cut(pair: str) -> list[list[Any]]:
+        found = re.compile(pair).findall
+        texts = _texts(reader, reader.fileids())
+        return [pairs for text in texts for line in text.splitlines() if (pairs := found(line))]
 
     def sentences() -> list[list[str]]:
-        return [[pair.rpartition("/")[0] for pair in pairs] for pairs in lines()]
+        return cut(r"(\S+)/\S+")
 
     def records() -> list[TaggedSentence]:
-        split = ([pair.rpartition("/") for pair in pairs] for pairs in lines())
-        return tagged([(token, tag.upper()) for token, _, tag in pairs] for pairs in split)
+        pairs = cut(r"(\S+)/(\S+)")
+        return tagged([(token, tag.upper()) for token, tag in sentence] for sentence in pairs)
 
     return Dataset(info, {"all": Split("all", sentences=sentences, records=records)}, reader)
 
@@ -101,9 +119,9 @@ def movie_reviews(info: DatasetInfo, _: Files) -> Dataset:
 
     def records() -> list[LabelledText]:
         return [
-            LabelledText([line.split() for line in reader.raw(file).splitlines() if line], label)
+            LabelledText([line.split() for line in text.splitlines() if line], label)
             for label in reader.categories()
-            for file in reader.fileids(categories=label)
+            for text in _texts(reader, reader.fileids(categories=label))
         ]
 
     def sentences() -> list[list[str]]:
