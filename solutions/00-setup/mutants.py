@@ -21,7 +21,7 @@ MUTANTS["q01-row-means"] = _returns(
     a_column_in_place_of_a_row="vectors.mean(axis=1, keepdims=True)",
     sum_not_mean="vectors.sum(axis=1)",
     divided_by_the_number_of_rows="vectors.sum(axis=1) / len(vectors)",
-    the_example_by_heart="np.array([2.0, 7.0])",
+    the_example_by_heart="np.array([3.0, 6.0])",
 ) | {
     "nothing returned": """
         def row_means(vectors):
@@ -40,6 +40,13 @@ ALTERNATIVES["q01-row-means"] = _returns(
 
         def row_means(vectors):
             return torch.tensor(vectors).mean(dim=1)
+    """,
+    "float32": """
+        import torch
+
+
+        def row_means(vectors):
+            return torch.tensor(vectors, dtype=torch.float32).mean(dim=1)
     """,
 }
 
@@ -61,6 +68,14 @@ MUTANTS["q02-centered-rows"] = _returns(
             vectors -= vectors.mean(axis=1, keepdims=True)
             return vectors
     """,
+    "mended only where it fails": """
+        def centered_rows(vectors):
+            means = vectors.mean(axis=1)
+            try:
+                return vectors - means
+            except ValueError:
+                return vectors - means[:, None]
+    """,
 }
 ALTERNATIVES["q02-centered-rows"] = _returns(
     CENTERED,
@@ -68,77 +83,80 @@ ALTERNATIVES["q02-centered-rows"] = _returns(
     new_axis="vectors - vectors.mean(axis=1)[:, None]",
     loop="[[x - sum(row) / len(row) for x in row] for row in vectors.tolist()]",
     projection="vectors @ (np.eye(vectors.shape[1]) - 1 / vectors.shape[1])",
-)
+) | {
+    "float32": """
+        import torch
+
+
+        def centered_rows(vectors):
+            vectors = torch.tensor(vectors, dtype=torch.float32)
+            return vectors - vectors.mean(dim=1, keepdim=True)
+    """,
+}
+
+
+def _devices(**parts: str) -> str:
+    """Both functions of q03, with one part changed."""
+    name = parts.get("name", '"cuda" if gpu else "cpu"')
+    tensor = parts.get("tensor", "torch.tensor(numbers, dtype=torch.float32, device=device)")
+    return f"""
+        import numpy as np
+        import torch
+
+
+        def device_for(gpu):
+            return {name}
+
+
+        def on_device(numbers, device):
+            return {tensor}
+    """
+
 
 MUTANTS["q03-on-device"] = {
-    "whole numbers stay whole": """
+    "always the cpu": _devices(name='"cpu"'),
+    "always a gpu": _devices(name='"cuda"'),
+    "what this machine has": _devices(name='"cuda" if torch.cuda.is_available() else "cpu"'),
+    "turned round": _devices(name='"cpu" if gpu else "cuda"'),
+    "a name that torch does not know": _devices(name='"gpu" if gpu else "cpu"'),
+    "truth and no name": _devices(name="gpu"),
+    "device not used": _devices(tensor="torch.tensor(numbers, dtype=torch.float32)"),
+    "device in the code": _devices(
+        tensor='torch.tensor(numbers, dtype=torch.float32, device="cpu")'
+    ),
+    "device that this machine has": _devices(
+        tensor="torch.tensor(numbers, dtype=torch.float32, device=device_for(False))"
+    ),
+    "whole numbers stay whole": _devices(tensor="torch.tensor(numbers, device=device)"),
+    "float64": _devices(tensor="torch.tensor(numbers, dtype=torch.float64, device=device)"),
+    "half precision": _devices(tensor="torch.tensor(numbers, dtype=torch.float16, device=device)"),
+    "an array": _devices(tensor="np.array(numbers, dtype=np.float32)"),
+    "a column": _devices(
+        tensor="torch.tensor([[x] for x in numbers], dtype=torch.float32, device=device)"
+    ),
+    "through whole numbers": _devices(
+        tensor="torch.tensor([int(x) for x in numbers], dtype=torch.float32, device=device)"
+    ),
+    "nothing returned": """
         import torch
 
 
-        def on_device(numbers):
-            return torch.tensor(numbers)
-    """,
-    "float64": """
-        import torch
+        def device_for(gpu):
+            print("cuda" if gpu else "cpu")
 
 
-        def on_device(numbers):
-            return torch.tensor(numbers, dtype=torch.float64)
-    """,
-    "half precision": """
-        import torch
-
-
-        def on_device(numbers):
-            return torch.tensor(numbers, dtype=torch.float16)
-    """,
-    "an array": """
-        import numpy as np
-
-
-        def on_device(numbers):
-            return np.array(numbers, dtype=np.float32)
-    """,
-    "a column": """
-        import torch
-
-
-        def on_device(numbers):
-            return torch.tensor([[number] for number in numbers], dtype=torch.float32)
-    """,
-    "through whole numbers": """
-        import torch
-
-
-        def on_device(numbers):
-            return torch.tensor([int(number) for number in numbers], dtype=torch.float32)
-    """,
-    "always a gpu": """
-        import torch
-
-
-        def on_device(numbers):
-            return torch.tensor(numbers, dtype=torch.float32, device="cuda:63")
+        def on_device(numbers, device):
+            return torch.tensor(numbers, dtype=torch.float32, device=device)
     """,
 }
 ALTERNATIVES["q03-on-device"] = {
-    "moved": """
-        import torch
-
-
-        def on_device(numbers):
-            device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-            return torch.tensor(numbers).float().to(device)
-    """,
-    "through numpy": """
-        import numpy as np
-        import torch
-
-
-        def on_device(numbers):
-            tensor = torch.from_numpy(np.array(numbers, dtype=np.float32))
-            return tensor.cuda() if torch.cuda.is_available() else tensor
-    """,
+    "moved": _devices(tensor="torch.tensor(numbers).float().to(device)"),
+    "a device and no name": _devices(name='torch.device("cuda" if gpu else "cpu")'),
+    "numbered": _devices(name='["cpu", "cuda:0"][gpu]'),
+    "through numpy": _devices(
+        tensor="torch.from_numpy(np.array(numbers, dtype=np.float32)).to(torch.device(device))"
+    ),
+    "converted": _devices(tensor="torch.FloatTensor(numbers).to(device)"),
 }
 
 COUNT = "def count_word(tokens, word):"
@@ -153,7 +171,31 @@ MUTANTS["q04-count-word"] = _returns(
     fails_without_tokens=(
         "[token.lower() for token in tokens].count(word.lower()) if tokens[0] else 0"
     ),
-)
+    three_ways_to_write_it=(
+        "sum(tokens.count(form) for form in {word.lower(), word.upper(), word.capitalize()})"
+    ),
+    punctuation_stripped=("sum(token.lower().strip('.,!?-') == word.lower() for token in tokens)"),
+    letters_in_any_order="sum(sorted(token.lower()) == sorted(word.lower()) for token in tokens)",
+    letters_as_a_set="sum(set(token.lower()) == set(word.lower()) for token in tokens)",
+    beginnings="sum(token.lower().startswith(word.lower()) for token in tokens)",
+    parts_of_the_text="' '.join(tokens).lower().count(word.lower())",
+) | {
+    "between word borders": """
+        import re
+
+
+        def count_word(tokens, word):
+            text = " ".join(tokens)
+            return len(re.findall(r"\\b" + re.escape(word) + r"\\b", text, flags=re.IGNORECASE))
+    """,
+    "the word as a pattern": """
+        import re
+
+
+        def count_word(tokens, word):
+            return sum(bool(re.fullmatch(word, token, re.IGNORECASE)) for token in tokens)
+    """,
+}
 ALTERNATIVES["q04-count-word"] = _returns(
     COUNT,
     list_and_count="[token.casefold() for token in tokens].count(word.casefold())",
@@ -165,6 +207,14 @@ ALTERNATIVES["q04-count-word"] = _returns(
 
         def count_word(tokens, word):
             return Counter(map(str.lower, tokens))[word.lower()]
+    """,
+    "an escaped pattern": """
+        import re
+
+
+        def count_word(tokens, word):
+            pattern = re.compile(re.escape(word), re.IGNORECASE)
+            return sum(pattern.fullmatch(token) is not None for token in tokens)
     """,
     "loop": """
         def lowered(text):

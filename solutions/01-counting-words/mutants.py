@@ -50,6 +50,12 @@ MUTANTS["q01-coverage"] = {
     "texts swapped": _coverage(asked="grams(train, n)", seen="set(grams(test, n))"),
     "longest left out": _coverage(lengths="range(1, longest)"),
     "starts at bigrams": _coverage(lengths="range(2, longest + 2)"),
+    "lengths from 0": _coverage(lengths="range(longest)"),
+    "first sentence alone": _coverage(sentences='" ".join(tokens).split("</s>")[:1]'),
+    "first sentence of the test text alone": _coverage(
+        asked='grams([*test, "</s>"][: [*test, "</s>"].index("</s>")], n)'
+    ),
+    "capital letters made small": _coverage(sentences='" ".join(tokens).lower().split("</s>")'),
     "zero where there is nothing": _coverage(share="hits / len(asked) if asked else 0.0"),
     "one where there is nothing": _coverage(share="hits / len(asked) if asked else 1.0"),
     "divides by no ngrams": _coverage(share="hits / len(asked)"),
@@ -393,6 +399,9 @@ MUTANTS["q04-cooccurrence"] = {
     "ramp divided by one more": _meetings(weight="(window + 1 - abs(i - j)) / (window + 1)"),
     "one over the distance": _meetings(weight="1 / abs(i - j)"),
     "whole weights": _meetings(weight="(window + 1 - abs(i - j)) // window"),
+    "an array of whole numbers": _meetings(
+        change="counts = counts.astype(int); counts[sentence[i], sentence[j]] += weight"
+    ),
     "range stops one short": _meetings(last="i + window"),
     "only the right side": _meetings(first="i"),
     "only the left side": _meetings(last="i"),
@@ -514,6 +523,10 @@ MUTANTS["q05-ppmi"] = {
     "small number in the logarithm": _information(
         ratio="(counts / counts.sum() + 1e-8) / (rows * columns / counts.sum() ** 2 + 1e-8)"
     ),
+    "very small number added to every count": _information(
+        before="counts = np.asarray(counts, dtype=float) + 1e-10",
+    ),
+    "no logarithm": _information(logarithm="ratio"),
     "total forgotten": _information(ratio="counts / (rows * columns)"),
     "counts divided by their number": _information(ratio="counts * counts.size / (rows * columns)"),
     "only the row": _information(ratio="counts / rows"),
@@ -612,6 +625,10 @@ MUTANTS["q07-svd-vectors"] = {
     "v transposed once more": _short(
         factors="left, values, right = np.linalg.svd(matrix, full_matrices=False)",
         vectors="(right.T * values)[:k]",
+    ),
+    "rows of v": _short(
+        factors="left, values, right = np.linalg.svd(matrix, full_matrices=False)",
+        vectors="(values[:, None] * right.T)[:k] if len(right) == len(right.T) else right[:k]",
     ),
     "centered like pca": _short(
         before="matrix = np.asarray(matrix) - np.mean(matrix, axis=1, keepdims=True)"
@@ -725,6 +742,7 @@ MUTANTS["q08-cosines"] = {
         first="n[:, None]", second="m", result="np.clip(np.nan_to_num(cosine, nan=1.0), -1, 1)"
     ),
     "small number added": _angles(first="(n[:, None] + 1e-8)", second="(m + 1e-8)"),
+    "very small number added": _angles(first="(n[:, None] + 1e-12)", second="(m + 1e-12)"),
     "short vectors taken for zero": _angles(
         first="np.where(n > 1e-4, n, np.inf)[:, None]", second="np.where(m > 1e-4, m, np.inf)"
     ),
@@ -838,6 +856,8 @@ MUTANTS["q09-nearest"] = {
     "one too few": _order(result="order[:, : min(k, len(scores) - 1) - 1]"),
     "larger id first": _order(order='np.argsort(scores, axis=1, kind="stable")[:, ::-1]'),
     "sort not stable": _order(order="np.argsort(-scores, axis=1)"),
+    "similarities rounded": _order(before="scores = np.round(similarities, 6).astype(float)"),
+    "upwards and itself first": _order(order='np.argsort(scores, axis=1, kind="stable")'),
     "least similar first": _order(
         masked="np.fill_diagonal(scores, np.inf)",
         order='np.argsort(scores, axis=1, kind="stable")',
