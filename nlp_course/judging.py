@@ -37,11 +37,13 @@ class Association(NamedTuple):
     effect : d, in standard deviations
     p_value : share of all splits of X ∪ Y whose effect is at least as large
     exact : whether all splits were looked at, or only some drawn at random
+    two_sided : share of all splits whose effect is at least as far from 0, whatever its sign
     """
 
     effect: float
     p_value: float
     exact: bool
+    two_sided: float
 
 
 def bootstrap(
@@ -120,7 +122,7 @@ def rating_interval(
     """
     rated = _enough(rated_pairs(vectors, ratings))
     return bootstrap(
-        lambda drawn: _spearman(rated.cosines[drawn], rated.ratings[drawn]),
+        lambda drawn: _spearman(rated.cosines, rated.ratings, drawn),
         len(rated.pairs),
         resamples=resamples,
         confidence=confidence,
@@ -152,8 +154,7 @@ def rating_difference(
     one, two = (_enough(rated_pairs(vectors, shared)) for vectors in (first, second))
     return bootstrap(
         lambda drawn: (
-            _spearman(one.cosines[drawn], one.ratings[drawn])
-            - _spearman(two.cosines[drawn], two.ratings[drawn])
+            _spearman(one.cosines, one.ratings, drawn) - _spearman(two.cosines, two.ratings, drawn)
         ),
         len(shared),
         resamples=resamples,
@@ -172,16 +173,29 @@ def _enough(rated: RatedPairs) -> RatedPairs:
 
 
 def _spearman(
-    first: Float[np.ndarray, "resample n"], second: Float[np.ndarray, "resample n"]
+    first: Float[np.ndarray, "n"],
+    second: Float[np.ndarray, "n"],
+    drawn: Int[np.ndarray, "resample n"],
 ) -> Float[np.ndarray, "resample"]:
-    """Spearman's ρ of each row: Pearson's correlation of ranks, ties at their mean rank."""
-    from scipy.stats import rankdata
-
-    ranks = [rankdata(values, axis=1) for values in (first, second)]
+    """Spearman's ρ of each row of drawn items: Pearson's correlation of their ranks."""
+    ranks = [_ranks(values, drawn) for values in (first, second)]
     first_rank, second_rank = (rank - rank.mean(axis=1, keepdims=True) for rank in ranks)
     spread = np.sqrt((first_rank**2).sum(axis=1) * (second_rank**2).sum(axis=1))
     together = (first_rank * second_rank).sum(axis=1)
     return np.divide(together, spread, out=np.full(len(spread), np.nan), where=spread > 0)
+
+
+def _ranks(
+    values: Float[np.ndarray, "n"], drawn: Int[np.ndarray, "resample n"]
+) -> Float[np.ndarray, "resample n"]:
+    """The ranks of drawn items among those of their row, ties at their mean rank."""
+    # Sorted once, not once a resample: after that a rank is a matter of counting.
+    distinct, place = np.unique(values, return_inverse=True)
+    places = place[drawn]  # (resample, n)
+    rows = np.arange(len(drawn))[:, None] * len(distinct)
+    tied = np.bincount((places + rows).ravel(), minlength=len(drawn) * len(distinct))
+    tied = tied.reshape(len(drawn), len(distinct))  # how often each value was drawn
+    return np.take_along_axis(tied.cumsum(axis=1) - (tied - 1) / 2, places, axis=1)
 
 
 def word_association(
@@ -221,8 +235,9 @@ def weat(
 
     with s of `word_association` and the standard deviation that divides by |X| + |Y|, so that d
     lies in −2 … 2 where X and Y are equally many. The p-value asks how often a random split of
-    X ∪ Y into parts as large as X and Y has at least this d: one-sided, the given split counted.
-    Where there are at most 200 000 splits, all are looked at.
+    X ∪ Y into parts as large as X and Y has at least this d, the given split counted. It is
+    one-sided: an association the other way round gives it a value near 1, and only `two_sided`
+    a small one. Where there are at most 200 000 splits, all are looked at.
 
     Parameters
     ----------
@@ -262,9 +277,17 @@ def weat(
     sums = s[chosen].sum(axis=1)  # (split,)
     differences = sums / size - (s.sum() - sums) / (total - size)
     # The same words summed in another order differ by rounding, and must count as the same split.
-    reached = int((differences >= observed - 1e-9 * spread).sum())
-    p_value = reached / len(chosen) if exact else (reached + 1) / (permutations + 1)
-    return Association(float(observed / spread), p_value, exact)
+    slack = 1e-9 * spread
+    # Of all splits the given one is one; of drawn ones it need not be, and is added.
+    counted = 0 if exact else 1
+    p_value, two_sided = (
+        float((reached.sum() + counted) / (len(chosen) + counted))
+        for reached in (
+            differences >= observed - slack,
+            np.abs(differences) >= abs(observed) - slack,
+        )
+    )
+    return Association(float(observed / spread), p_value, exact, two_sided)
 
 
 def _check_sets(**sets: Sequence[str]) -> None:

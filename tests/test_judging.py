@@ -84,11 +84,14 @@ def test_the_estimate_is_the_correlation_and_the_seed_decides_the_rest():
 
 @given(st.integers(0, 10_000), st.integers(2, 6))
 def test_spearman_of_each_row_is_scipys_with_ties(seed, values):
-    first, second = np.random.default_rng(seed).integers(values, size=(2, 3, 12)).astype(float)
-    ours = ju._spearman(first, second)
-    for row in range(3):
-        if np.ptp(first[row]) and np.ptp(second[row]):
-            assert ours[row] == pytest.approx(stats.spearmanr(first[row], second[row]).statistic)
+    rng = np.random.default_rng(seed)
+    first, second = rng.integers(values, size=(2, 12)).astype(float)
+    drawn = rng.integers(12, size=(4, 12))
+    ours = ju._spearman(first, second, drawn)
+    for row, items in enumerate(drawn):
+        one, two = first[items], second[items]
+        if np.ptp(one) and np.ptp(two):
+            assert ours[row] == pytest.approx(stats.spearmanr(one, two).statistic)
         else:
             assert np.isnan(ours[row])
 
@@ -174,6 +177,8 @@ def test_opposed_words_have_the_largest_effect_and_the_smallest_p_value(opposed)
     other_way = ju.weat(opposed, Y, X, A, B)
     assert other_way.effect == pytest.approx(-2)
     assert other_way.p_value == 1
+    # Either way round, the given split and the opposite one are as far from 0.
+    assert result.two_sided == other_way.two_sided == pytest.approx(2 / 20)
 
 
 @settings(max_examples=30)
@@ -205,6 +210,8 @@ def test_exact_p_value_by_enumeration(seed):
             n_resamples=1000,
         ).pvalue
     )
+    far = np.abs(splits) >= abs(difference(X)) - 1e-12
+    assert result.two_sided == pytest.approx(np.mean(far))
 
 
 def test_without_association_p_values_are_uniform():
@@ -229,6 +236,7 @@ def test_many_splits_are_sampled_near_the_exact_value(monkeypatch):
     assert (exact.exact, sampled.exact) == (True, False)
     assert sampled.effect == exact.effect
     assert sampled.p_value == pytest.approx(exact.p_value, abs=0.02)
+    assert sampled.two_sided == pytest.approx(exact.two_sided, abs=0.02)
     assert ju.weat(vectors, x, y, A, B, seed=3) == ju.weat(vectors, x, y, A, B, seed=3)
     with pytest.raises(ValueError, match="permutations must be at least 1"):
         ju.weat(vectors, x, y, A, B, permutations=0)
