@@ -64,11 +64,13 @@ lint: .venv/.installed ## style, types and spelling; about 20 seconds
 	@$(BIN)/nbstripout --keep-id --verify $$(git ls-files '*.ipynb')
 
 bench: .venv/.installed ## our speed beside the peers', as ratios in one run; about 20 minutes, an hour with PEERS
-	@echo "bench: trains beside gensim, grades beside nbgrader (about 20 minutes); with PEERS also GloVe (40)"
+	@echo "bench: trains beside gensim, grades beside nbgrader (about 20 minutes); with PEERS also GloVe (40) and KenLM (2)"
 	@$(BIN)/python -m benchmarks.word2vec
 	@$(BIN)/python -m benchmarks.grading
 	@if [ -n "$${PEERS:-}" ]; then $(BIN)/python -m benchmarks.glove; \
 		else echo "glove: skipped: PEERS names no folder with the authors' program (benchmarks/README.md)"; fi
+	@if [ -n "$${PEERS:-}" ]; then $(BIN)/python -m benchmarks.ngram; \
+		else echo "ngram: skipped: PEERS names no folder with KenLM's program (benchmarks/README.md)"; fi
 
 bench-grading: .venv/.installed ## grading beside nbgrader on 20 submissions; about 2 minutes
 	@echo "bench-grading: grades 20 submissions, and the same with nbgrader (about 2 minutes)"

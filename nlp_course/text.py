@@ -213,7 +213,12 @@ class Vocabulary:
         ------
         UnknownWordError : a word is outside and the vocabulary has no `unknown`.
         """
-        return np.fromiter((self.id(token) for token in tokens), dtype=np.int64)
+        unknown = None if self.unknown is None else self._ids[self.unknown]
+        tokens = list(tokens)
+        found = [self._ids.get(token, unknown) for token in tokens]
+        if None in found:
+            self.id(tokens[found.index(None)])  # raises, and says what to do
+        return np.array(found, dtype=np.int64)
 
     def encode_known(self, tokens: Iterable[str]) -> Int[np.ndarray, "length"]:
         """Ids of those tokens that are in the vocabulary; the others are left out.
