@@ -1,4 +1,6 @@
-"""How the course's figures look, and the two kinds that chapters share: heat maps and word maps.
+"""How the course's figures look, and those kinds that chapters share.
+
+Heat maps, word maps, and the curves of a training.
 
 Figures have a white face in light and dark pages alike, colours that colour-blind readers tell
 apart (Okabe and Ito's), and letters that stay legible on a phone, where a figure is about 350
@@ -8,12 +10,12 @@ pixels wide. Lines differ by dashes and groups of words by markers too: never by
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 import matplotlib.pyplot as plt
 import numpy as np
 from cycler import cycler
-from jaxtyping import Float, Real
+from jaxtyping import Float, Int, Real
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.text import Text
@@ -142,6 +144,94 @@ def _written(value: np.number, fmt: str) -> str:
     if np.isinf(value):
         return "∞" if value > 0 else "−∞"
     return format(value, fmt).replace("-", "−")
+
+
+@runtime_checkable
+class TrainingHistory(Protocol):
+    """What `training.train` returns, as far as it can be drawn."""
+
+    @property
+    def loss(self) -> Float[np.ndarray, "step"]:
+        """Of each step, in nats a token."""
+
+    @property
+    def gradient_norm(self) -> Float[np.ndarray, "step"]:
+        """Of each step, before clipping."""
+
+    @property
+    def learning_rate(self) -> Float[np.ndarray, "step"]:
+        """Of each step."""
+
+    @property
+    def validated(self) -> Int[np.ndarray, "validation"]:
+        """Steps done at each validation."""
+
+    @property
+    def validation(self) -> Float[np.ndarray, "validation"]:
+        """What each gave."""
+
+
+TRAINING_ROWS = {
+    "loss": "loss (nats a token)",
+    "gradient_norm": "gradient norm",
+    "learning_rate": "learning rate",
+}
+
+
+def training_curves(
+    history: TrainingHistory, rows: Sequence[str] = ("loss",), smooth: int | None = None
+) -> list[Axes]:
+    """A training step by step: loss with validation, gradient norm, learning rate.
+
+    Loss and gradient norm jump from batch to batch, so they are drawn faintly, with their running
+    mean over them. Validation is drawn beside the loss: let it give nats a token, too.
+
+    Parameters
+    ----------
+    history : of `training.train`
+    rows : which of "loss", "gradient_norm", "learning_rate" to draw, one below the other
+    smooth : steps that the running mean goes over; by default a fortieth of all
+
+    Returns
+    -------
+    The axes, one a row.
+
+    Raises
+    ------
+    ValueError : no step was done, no row or an unknown one is asked for, or smooth < 1.
+    """
+    if len(history.loss) == 0:
+        raise ValueError("the history has no steps: nothing to draw")
+    unknown = [row for row in rows if row not in TRAINING_ROWS]
+    if unknown or not rows:
+        raise ValueError(
+            f"rows must be some of {', '.join(TRAINING_ROWS)}, got {unknown or list(rows)}"
+        )
+    span = max(len(history.loss) // 40, 1) if smooth is None else smooth
+    if span < 1:
+        raise ValueError(f"smooth must be at least 1, got {smooth}")
+    height = 3.7 if len(rows) == 1 else 2.3 * len(rows)
+    _, grid = plt.subplots(len(rows), figsize=(5.6, height), sharex=True, squeeze=False)
+    axes = list(grid[:, 0])
+    for row, ax in zip(rows, axes, strict=True):
+        values = getattr(history, row)
+        steps = np.arange(1, len(values) + 1)
+        if row == "learning_rate":
+            ax.plot(steps, values)
+        else:
+            ax.plot(steps, values, color=COLOURS["sky"], linewidth=0.7, alpha=0.6)
+            # The mean of the last `span` steps, of fewer at the beginning.
+            sums = np.cumsum(np.concatenate([[0.0], values]))  # (step + 1,)
+            first = np.maximum(steps - span, 0)
+            mean = (sums[steps] - sums[first]) / (steps - first)
+            ax.plot(steps, mean, "-", color=COLOURS["blue"], label="training")
+        if row == "loss" and len(history.validation):
+            points = history.validated, history.validation
+            ax.plot(*points, "--o", color=COLOURS["vermilion"], label="validation")
+            ax.legend()
+        ax.set_ylabel(TRAINING_ROWS[row])
+    axes[-1].set_xlabel("step")
+    return axes
 
 
 def word_map(

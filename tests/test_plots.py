@@ -195,3 +195,67 @@ def test_style_keeps_letters_legible_on_a_phone():
     pixels = 350 / (72 * plt.rcParams["figure.figsize"][0])
     for name in ("font.size", "xtick.labelsize", "ytick.labelsize", "legend.fontsize"):
         assert plt.rcParams[name] * pixels >= 10
+
+
+class History:
+    """What a training leaves behind, with a loss that halves and a validation every 10 steps."""
+
+    loss = np.repeat([4.0, 2.0], 20)
+    gradient_norm = np.linspace(3, 1, 40)
+    learning_rate = np.linspace(0.1, 0, 40)
+    validated = np.array([10, 20, 30, 40])
+    validation = np.array([3.9, 3.0, 2.2, 2.1])
+
+
+def test_training_curves_draw_loss_mean_and_validation():
+    (axes,) = plots.training_curves(History(), smooth=4)
+    raw, mean, validation = axes.lines
+    np.testing.assert_array_equal(raw.get_ydata(), History.loss)
+    np.testing.assert_allclose(mean.get_ydata()[18:26], [4, 4, 3.5, 3, 2.5, 2, 2, 2])
+    np.testing.assert_array_equal(validation.get_xydata()[:, 0], History.validated)
+    np.testing.assert_array_equal(validation.get_ydata(), History.validation)
+    assert axes.get_xlabel() == "step"
+    assert "nats" in axes.get_ylabel()
+    assert len({line.get_linestyle() for line in (mean, validation)}) == 2
+
+
+def test_training_curves_begin_with_the_mean_of_fewer_steps():
+    history = History()
+    history.loss = np.array([1.0, 3.0, 5.0])
+    mean = plots.training_curves(history, smooth=10)[0].lines[1]
+    np.testing.assert_allclose(mean.get_ydata(), [1, 2, 3])
+
+
+def test_training_curves_have_the_rows_asked_for():
+    axes = plots.training_curves(History(), rows=("loss", "gradient_norm", "learning_rate"))
+    assert [ax.get_ylabel() for ax in axes] == [
+        "loss (nats a token)",
+        "gradient norm",
+        "learning rate",
+    ]
+    np.testing.assert_array_equal(axes[2].lines[0].get_ydata(), History.learning_rate)
+
+
+@pytest.mark.parametrize(
+    ("changes", "settings", "message"),
+    [
+        ({"loss": np.zeros(0)}, {}, "no steps"),
+        ({}, {"rows": ("loss", "accuracy")}, r"rows must be .* got \['accuracy'\]"),
+        ({}, {"rows": ()}, "rows must be some of"),
+        ({}, {"smooth": 0}, "smooth must be at least 1"),
+    ],
+)
+def test_training_curves_refuse(changes, settings, message):
+    history = History()
+    for name, value in changes.items():
+        setattr(history, name, value)
+    with pytest.raises(ValueError, match=message):
+        plots.training_curves(history, **settings)
+
+
+def test_training_curves_draw_what_the_loop_returns():
+    pytest.importorskip("torch", reason="torch is not installed")
+    from nlp_course.training_history import History, Step, Validation
+
+    history = History([Step(2.0, 1.0, 0.1, 10, 0.1)] * 3, [Validation(3, 1.5)])
+    assert len(plots.training_curves(history)[0].lines) == 3
