@@ -15,7 +15,6 @@ from jaxtyping import Bool, Float, Int, Real
 from nlp_course.ngram import Level, NgramTable, Sentences, context_totals
 from nlp_course.ngram_models import NgramModel, relative_counts
 
-
 LEAST_WEIGHT = 1e-4
 
 

@@ -131,7 +131,7 @@ def train(
     ----------
     model : parameters that do not require gradients stay as they are
     loss : ``loss(model, batch)`` gives the batch's summed loss in nats and the number of tokens
-        in the sum. One that carries something from batch to batch, as truncated back-propagation
+        in the sum. One that carries something from batch to batch, as truncated backpropagation
         does, has ``state_dict`` and ``load_state_dict``; checkpoints then keep it
     batches : ``batches(rng)`` gives the batches of one epoch, with randomness from rng alone;
         `shuffled` makes such a function

@@ -13,7 +13,7 @@ from typing import Any
 from sphinx.application import Sphinx
 
 # What a section's entries become; the others keep their text under a bold head.
-FIELDS = {"Parameters": "param", "Raises": "raises"}
+FIELDS = {"Parameters": "param", "Attributes": "ivar", "Raises": "raises"}
 UNDERLINE = re.compile(r"-{3,}\s*$")
 # Literals stay as they are; elsewhere a bar would begin a substitution, and an underscore at a
 # word's end a link: formulas have both.
