@@ -162,7 +162,9 @@ def test_chapter_runs_within_its_minute(pages, name):
 def test_chapter_opens_its_own_notebook_in_colab(pages, name):
     links = [link["href"] for link in pages[f"{name}.html"].find_all("a", href=True)]
     colab = [
-        link for link in links if "colab.research.google.com" in link and "/notebooks/0" in link
+        link
+        for link in links
+        if "colab.research.google.com" in link and re.search(r"/notebooks/\d\d-", link)
     ]
     assert colab
     assert all(link.endswith(f"/blob/notebooks/notebooks/{name}.ipynb") for link in colab)
