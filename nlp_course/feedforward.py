@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nlp_course.ngram import START, STOP, Sentences
+from nlp_course.ngram import Sentences, special_ids, token_stream
 from nlp_course.text import Vocabulary
 
 # Windows scored at once when nothing is learned: at 10,000 words, 40 MB of logits.
@@ -52,19 +52,9 @@ def windows(
     """
     if window < 1:
         raise ValueError(f"window must be at least 1, got {window}")
-    if len(sentences) == 0:
-        raise ValueError("the text is empty: give at least one sentence")
-    start, stop = _special_ids(vocabulary)
-    ids = np.concatenate(sentences)
-    if len(ids) and not 0 <= ids.min() <= ids.max() < len(vocabulary):
-        raise ValueError(
-            f"ids must lie in 0 … {len(vocabulary) - 1}, got {ids.min()} … {ids.max()}"
-        )
-    if np.any((ids == start) | (ids == stop)):
-        raise ValueError(f"{START} and {STOP} are added to sentences, which must not hold them")
-    padding = np.full(window, start)
-    stream = np.concatenate([part for words in sentences for part in (padding, words, [stop])])
-    runs = np.lib.stride_tricks.sliding_window_view(stream.astype(np.int64), window + 1)
+    start, stop = special_ids(vocabulary)
+    stream = token_stream(sentences, start, stop, len(vocabulary), starts=window)
+    runs = np.lib.stride_tricks.sliding_window_view(stream, window + 1)
     # A run that ends in START spans two sentences, and START is never predicted.
     runs = runs[runs[:, -1] != start]  # (token, window + 1)
     return torch.from_numpy(runs[:, :-1].copy()), torch.from_numpy(runs[:, -1].copy())
@@ -165,7 +155,7 @@ class FeedForwardLM(nn.Module):
         if counts is not None and len(counts) != size:
             raise ValueError(f"each of {size} words needs a count, got {len(counts)}")
         self.vocabulary, self.window = vocabulary, window
-        self.start, self.stop = _special_ids(vocabulary)
+        self.start, self.stop = special_ids(vocabulary)
         self.embedding = nn.Embedding(size, dimension)
         self.hidden = nn.Linear(window * dimension, hidden)
         self.dropout = nn.Dropout(dropout)
@@ -264,9 +254,3 @@ def next_word_loss(
     """−Σ_t log p(w_t | w_{t−n} … w_{t−1}) over some windows, and their number: for `training`."""
     contexts, targets = batch
     return F.cross_entropy(model.logits(contexts), targets, reduction="sum"), len(targets)
-
-
-def _special_ids(vocabulary: Vocabulary) -> tuple[int, int]:
-    if missing := [word for word in (START, STOP) if word not in vocabulary]:
-        raise ValueError(f"the vocabulary lacks {missing}: make it with ngram.language_vocabulary")
-    return vocabulary.id(START), vocabulary.id(STOP)

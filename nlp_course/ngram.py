@@ -259,7 +259,7 @@ class NgramTable:
         ------
         ValueError : there is no sentence, or an id outside 0 … V − 1 or of START or STOP.
         """
-        stream = _stream(sentences, self.start, self.stop, self.vocabulary_size)
+        stream = token_stream(sentences, self.start, self.stop, self.vocabulary_size)
         rows = self.rows(stream)
         event = np.flatnonzero(stream != self.start)
         levels = []
@@ -316,12 +316,10 @@ def count_ngrams(sentences: Sentences, vocabulary: Vocabulary, order: int) -> Ng
     """
     if order < 1:
         raise ValueError(f"order must be at least 1, got {order}")
-    if missing := [word for word in (START, STOP) if word not in vocabulary]:
-        raise ValueError(f"the vocabulary lacks {missing}: make it with language_vocabulary")
+    (start, stop), size = special_ids(vocabulary), len(vocabulary)
     if not any(len(sentence) for sentence in sentences):
         raise ValueError("the text is empty: give at least one sentence with one word")
-    start, stop, size = vocabulary.id(START), vocabulary.id(STOP), len(vocabulary)
-    stream = _stream(sentences, start, stop, size)
+    stream = token_stream(sentences, start, stop, size)
     is_start = stream == start
 
     rows = np.zeros(len(stream), dtype=np.int64)
@@ -367,23 +365,32 @@ def context_totals(
     )
 
 
-def _stream(sentences: Sentences, start: int, stop: int, size: int) -> Int[np.ndarray, "position"]:
-    """All sentences in a row, each between one START and STOP.
+def special_ids(vocabulary: Vocabulary) -> tuple[int, int]:
+    """The ids of START and STOP; ValueError where the vocabulary lacks one."""
+    if missing := [word for word in (START, STOP) if word not in vocabulary]:
+        raise ValueError(f"the vocabulary lacks {missing}: make it with ngram.language_vocabulary")
+    return vocabulary.id(START), vocabulary.id(STOP)
 
-    One START stands for all: the run of k STARTs is where the next word's context begins.
+
+def token_stream(
+    sentences: Sentences, start: int, stop: int, size: int, starts: int = 1
+) -> Int[np.ndarray, "position"]:
+    """All sentences in a row, each with so many STARTs before it and STOP after it.
+
+    The table needs one START: the run of k STARTs is where the next word's context begins.
     """
     if not len(sentences):
         raise ValueError("the text is empty: give at least one sentence")
     lengths = np.array([len(sentence) for sentence in sentences])
-    first = np.cumsum(lengths + 2) - lengths - 2
     words = np.concatenate(sentences).astype(np.int64)
     if len(words) and not 0 <= words.min() <= words.max() < size:
         raise ValueError(f"ids must lie in 0 … {size - 1}, got {words.min()} … {words.max()}")
     if np.any((words == start) | (words == stop)):
         raise ValueError(f"{START} and {STOP} are added to sentences, which must not hold them")
-    stream = np.full(len(words) + 2 * len(lengths), -1)
-    stream[first], stream[first + lengths + 1] = start, stop
-    stream[stream < 0] = words
+    stream = np.full(len(words) + (starts + 1) * len(lengths), start)
+    added = starts + (starts + 1) * np.arange(len(lengths))  # signs before a sentence's words
+    stream[np.arange(len(words)) + np.repeat(added, lengths)] = words
+    stream[np.cumsum(lengths + starts + 1) - 1] = stop
     return stream
 
 

@@ -21,7 +21,7 @@ from torch.nn import functional as F
 
 from nlp_course.batching import Batches
 from nlp_course.feedforward import windows
-from nlp_course.ngram import START, STOP, Sentences
+from nlp_course.ngram import START, Sentences, special_ids
 from nlp_course.recurrent import Cell, LayerState, Recurrent, RNNCell
 from nlp_course.text import Vocabulary
 
@@ -100,10 +100,7 @@ class RecurrentLM(nn.Module):
         counts: Int[np.ndarray, "vocabulary"] | None = None,
     ) -> None:
         super().__init__()
-        if missing := [word for word in (START, STOP) if word not in vocabulary]:
-            raise ValueError(
-                f"the vocabulary lacks {missing}: make it with ngram.language_vocabulary"
-            )
+        start, stop = special_ids(vocabulary)
         hidden = dimension if hidden is None else hidden
         if dimension < 1:
             raise ValueError(f"dimension must be at least 1, got {dimension}")
@@ -116,7 +113,7 @@ class RecurrentLM(nn.Module):
         if counts is not None and len(counts) != size:
             raise ValueError(f"each of {size} words needs a count, got {len(counts)}")
         self.vocabulary = vocabulary
-        self.start, self.stop = vocabulary.id(START), vocabulary.id(STOP)
+        self.start, self.stop = start, stop
         self.embedding = nn.Embedding(size, dimension)
         self.network = Recurrent(cell, dimension, hidden, layers=layers, dropout=dropout)
         self.dropout = nn.Dropout(dropout)

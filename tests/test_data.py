@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from nlp_course import data
-from nlp_course.data import download, readers, registry
+from nlp_course.data import download, nltk_readers, readers, registry
 from nlp_course.data.dataset import Split
 
 CONTENT = b"ada\ngrace\n"
@@ -568,3 +568,22 @@ def test_word_corpus_is_lower_case_and_free_of_markup(capsys):
     assert not {"@-@", "@,@", "@.@", "<unk>", "``", "''", "n't"} & words
     assert not {word for word in words if not word.isprintable()}
     assert all(corpus.sentences)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_corpus_is_read_alike_from_its_folder_and_from_its_archive(tmp_path, packed, monkeypatch):
+    import nltk
+    from nltk.corpus.reader import PlaintextCorpusReader
+    from nltk.data import ZipFilePathPointer
+
+    monkeypatch.setattr(nltk.data, "path", [str(tmp_path)])  # NLTK reads nowhere else
+    texts = {"b.txt": "second file\n", "a.txt": "first, in Latin 1: café\n"}
+    root: object = str(tmp_path)
+    with zipfile.ZipFile(tmp_path / "small.zip", "w") as archive:
+        for name, text in texts.items():
+            (tmp_path / name).write_bytes(text.encode("latin-1"))
+            archive.writestr(f"small/{name}", text.encode("latin-1"))
+    if packed:
+        root = ZipFilePathPointer(str(tmp_path / "small.zip"), "small/")
+    reader = PlaintextCorpusReader(root, list(texts), encoding="latin-1")
+    assert list(nltk_readers._texts(reader, list(texts))) == list(texts.values())
