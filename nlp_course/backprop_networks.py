@@ -18,7 +18,8 @@ from scipy.special import expit
 from nlp_course.backprop import Array, Node, function
 
 # W ~ N(0, gain² / inputs) keeps the spread of activations from layer to layer: He et al. 2015 for
-# ReLU, which loses half of it; for the others the spread near 0, where their slope is 1 or 1/4.
+# ReLU, which loses half of it; for tanh near 0, where its slope is 1. A sigmoid's is 1/4 there, so
+# it loses three quarters at each layer.
 GAINS = {"relu": 2**0.5, "tanh": 1.0, "sigmoid": 1.0}
 
 

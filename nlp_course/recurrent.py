@@ -123,7 +123,8 @@ class GRUCell(Cell):
     References
     ----------
     Cho et al. 2014, Learning Phrase Representations using RNN Encoder–Decoder, eq. 5–8, with r
-    inside the brackets of U_n and without biases; Chung et al. 2014 have the form used here.
+    inside the brackets of U_n and without biases; its first version, arXiv 1406.1078v1, and cuDNN
+    have the form used here.
     """
 
     blocks = 3

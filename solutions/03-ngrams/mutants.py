@@ -905,6 +905,26 @@ MUTANTS["q10-sampling"] = {
         drawn="words[max(int(np.searchsorted(np.cumsum(p), r, side='left')), 0)]",
     ),
     "changes the prompt": _sampling(begin="prompt"),
+    "rounding falls back on a word with probability 0": _sampling(
+        drawn="next((w for w, f in zip(words, np.cumsum(p)) if f > r), sorted(q[context])[-1])"
+    ),
+    "T = 0 draws on without numbers": """
+        def generate(q, prompt, uniforms, temperature=1.0):
+            text, numbers = list(prompt), list(uniforms)
+            while numbers if temperature else len(text) < 1000:
+                context = tuple(["<s>", "<s>", *text][-2:])
+                if context not in q or (text and text[-1] == "</s>"):
+                    break
+                words = sorted(w for w in q[context] if q[context][w] > 0)
+                p = np.array([q[context][w] for w in words], dtype=float)
+                if temperature == 0:
+                    text.append(words[int(np.argmax(p))])
+                    continue
+                p = (p / p.max()) ** (1 / temperature)
+                p, r = p / p.sum(), numbers.pop(0)
+                text.append(next((w for w, f in zip(words, np.cumsum(p)) if f > r), words[-1]))
+            return text
+    """,
 }
 ALTERNATIVES["q10-sampling"] = {
     "search": _sampling(
