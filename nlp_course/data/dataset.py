@@ -49,6 +49,17 @@ class Translation(NamedTuple):
     target: str
 
 
+class AlignedTranslation(NamedTuple):
+    """A sentence and its translation as tokens, and which word says which.
+
+    alignment : links (place in source, place in target), sorted; a word may have several or none
+    """
+
+    source: list[str]
+    target: list[str]
+    alignment: list[tuple[int, int]]
+
+
 class Split:
     """One part of a data set: its text, its sentences, its records, as far as it has them.
 

@@ -9,11 +9,29 @@ from __future__ import annotations
 import math
 import random
 from bisect import bisect
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from itertools import accumulate
+from typing import NamedTuple
 
 Alternative = tuple[float | int, tuple[str, ...]]
+
+
+class Derivation(NamedTuple):
+    """How a symbol became words: what it was rewritten into, and each symbol therein likewise."""
+
+    symbol: str
+    parts: tuple[Derivation | str, ...]
+
+    def words(self) -> list[str]:
+        """The words it ends in, from left to right."""
+        found: list[str] = []
+        for part in self.parts:
+            if isinstance(part, str):
+                found.append(part)
+            else:
+                found.extend(part.words())
+        return found
 
 
 class Grammar:
@@ -86,26 +104,96 @@ class Grammar:
 
     def sample(self, generator: random.Random) -> Iterator[list[str]]:
         """Sentences, one after the other, without end."""
+        return (sentence for sentence, _ in self._draw(generator))
+
+    def derivations(self, generator: random.Random) -> Iterator[Derivation]:
+        """The derivations of the sentences that `sample` gives for the same random numbers."""
+
+        def build(symbol: str, used: Iterator[tuple[str, ...]]) -> Derivation:
+            return Derivation(
+                symbol,
+                tuple(build(part, used) if part in self.rules else part for part in next(used)),
+            )
+
+        return (build(self.start, iter(used)) for _, used in self._draw(generator))
+
+    def _draw(self, generator: random.Random) -> Iterator[tuple[list[str], list[tuple[str, ...]]]]:
+        """Sentences, each with the alternatives drawn for it, the leftmost symbol's first."""
         # Reversed, so that what is written first lies on top of the stack.
         rewrites = {
             symbol: (
                 list(accumulate(probability for probability, _ in alternatives))[:-1],
-                [right[::-1] for _, right in alternatives],
+                [(right[::-1], right) for _, right in alternatives],
             )
             for symbol, alternatives in self.rules.items()
         }
         draw = generator.random
         while True:
             sentence: list[str] = []
+            used: list[tuple[str, ...]] = []
             stack = [self.start]
             while stack:
                 part = stack.pop()
                 if part in rewrites:
                     cumulative, alternatives = rewrites[part]
-                    stack.extend(alternatives[bisect(cumulative, draw()) if cumulative else 0])
+                    backward, right = alternatives[bisect(cumulative, draw()) if cumulative else 0]
+                    stack.extend(backward)
+                    used.append(right)
                 else:
                     sentence.append(part)
-            yield sentence
+            yield sentence, used
+
+    def parse(self, sentence: Sequence[str]) -> Derivation:
+        """The derivation of a sentence; where it has several, one of them.
+
+        Raises
+        ------
+        ValueError : the language does not have the sentence; says up to where it might have been
+            one.
+
+        Examples
+        --------
+        >>> coin = Grammar({"S": [(1, ("Side",))], "Side": [(1, ("heads",)), (1, ("tails",))]}, "S")
+        >>> coin.parse(["tails"])
+        Derivation(symbol='S', parts=(Derivation(symbol='Side', parts=('tails',)),))
+        """
+        length, furthest = len(sentence), 0
+
+        @cache
+        def derived(symbol: str, start: int) -> dict[int, Derivation]:
+            """For each end, how the symbol becomes the words from start to it."""
+            ends: dict[int, Derivation] = {}
+            for _, right in self.rules[symbol]:
+                runs: dict[int, tuple[Derivation | str, ...]] = {start: ()}
+                for part in right:
+                    runs = {
+                        end: (*before, found)
+                        for middle, before in runs.items()
+                        for end, found in matches(part, middle)
+                    }
+                for end, parts in runs.items():
+                    ends.setdefault(end, Derivation(symbol, parts))
+            return ends
+
+        def matches(part: str, start: int) -> Iterable[tuple[int, Derivation | str]]:
+            nonlocal furthest
+            furthest = max(furthest, start)
+            word = sentence[start] if start < length else None
+            if part not in self.rules:
+                return [(start + 1, part)] if word == part else []
+            first = self._first[part]
+            return derived(part, start).items() if "" in first or word in first else []
+
+        found = derived(self.start, 0)
+        if length in found:
+            return found[length]
+        furthest = max([furthest, *found])
+        if furthest == length:
+            raise ValueError(f"the language has no such sentence: more has to follow {sentence}")
+        raise ValueError(
+            f"the language has no such sentence: after {list(sentence[:furthest])} it cannot go on "
+            f"with {sentence[furthest]!r}"
+        )
 
     def log2_probability(self, sentence: Sequence[str]) -> float:
         """Base-2 logarithm of a sentence's probability; -inf outside the language.

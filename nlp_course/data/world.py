@@ -3,7 +3,9 @@
 A grammar (`nlp_course.data.world_grammar`) speaks of kings and queens, of capitals, of what people
 did yesterday and do every day. Every sentence has exactly one derivation, so its probability, the
 entropy of the language, and with it the lowest perplexity a language model can reach, are computed
-and not estimated. Words that are related are used alike, so analogies have answers.
+and not estimated. Words that are related are used alike, so analogies have answers. A second,
+invented language (`nlp_course.data.world_translation`) has a translation of every sentence, whose
+alignment with it is known.
 """
 
 from __future__ import annotations
@@ -13,8 +15,8 @@ from collections.abc import Sequence
 from functools import cached_property
 from itertools import islice, permutations
 
-from nlp_course.data import world_grammar
-from nlp_course.data.dataset import Analogy
+from nlp_course.data import world_grammar, world_translation
+from nlp_course.data.dataset import AlignedTranslation, Analogy
 from nlp_course.data.grammar import Grammar
 
 
@@ -55,9 +57,7 @@ class World:
         ------
         ValueError : n is negative.
         """
-        if n < 0:
-            raise ValueError(f"n must be at least 0, got {n}")
-        return list(islice(self.grammar.sample(random.Random(self.seed)), n))
+        return list(islice(self.grammar.sample(random.Random(self.seed)), _checked(n)))
 
     def text(self, n: int) -> str:
         """The first n sentences, tokens joined by spaces, a sentence a line."""
@@ -75,6 +75,47 @@ class World:
         """
         return self.grammar.entropy() / (self.grammar.expected_length() + 1)
 
+    @cached_property
+    def second_vocabulary(self) -> list[str]:
+        """Every word of the second language, in alphabetical order."""
+        return sorted(world_translation.grammar(self.grammar).words)
+
+    def translations(self, n: int) -> list[AlignedTranslation]:
+        """The first n sentences of this seed, translated into World's second language.
+
+        What that language is like, `nlp_course.data.world_translation` says. The sources are those
+        of `sentences`.
+
+        Raises
+        ------
+        ValueError : n is negative.
+
+        Examples
+        --------
+        >>> [pair] = World(seed=0).translations(1)
+        >>> pair.source == World(seed=0).sentences(1)[0]
+        True
+        """
+        derivations = self.grammar.derivations(random.Random(self.seed))
+        return [world_translation.translate(one) for one in islice(derivations, _checked(n))]
+
+    def translate(self, sentence: Sequence[str]) -> AlignedTranslation:
+        """The translation of any sentence of World into its second language.
+
+        Raises
+        ------
+        ValueError : World does not have the sentence; says up to where it might have been one.
+
+        Examples
+        --------
+        >>> pair = World().translate("the old king walked to the market .".split())
+        >>> " ".join(pair.target)
+        'nafami mala lomomi guf medir .'
+        >>> [(pair.source[i], pair.target[j]) for i, j in pair.alignment][:3]
+        [('the', 'nafami'), ('old', 'mala'), ('king', 'nafami')]
+        """
+        return world_translation.translate(self.grammar.parse(sentence))
+
     def analogies(self) -> list[Analogy]:
         """Every question a : b :: c : d that the words of the language answer.
 
@@ -86,3 +127,9 @@ class World:
             for category, pairs in world_grammar.pairs().items()
             for first, second in permutations(pairs, 2)
         ]
+
+
+def _checked(n: int) -> int:
+    if n < 0:
+        raise ValueError(f"n must be at least 0, got {n}")
+    return n
