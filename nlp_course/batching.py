@@ -1,15 +1,18 @@
-"""Batches for training: rows in random order, moved to the device of the model."""
+"""Batches for training: in random order, similar lengths together, padded, moved to a device."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
 import torch
+from jaxtyping import Int, Shaped
 from torch import Tensor
+
+NOTHING = -100  # the target at a step that is padding: what cross_entropy leaves out
 
 Batch: TypeAlias = Any  # tensors, or tuples, lists and dictionaries of them
 
@@ -87,3 +90,79 @@ def shuffled(*tensors: Tensor, batch_size: int) -> Batches:
         return _Rows(tensors, torch.from_numpy(rng.permutation(lengths[0])), batch_size)
 
     return batches
+
+
+def similar_lengths(
+    lengths: Int[np.ndarray, "example"],
+    batch_size: int,
+    rng: np.random.Generator,
+    pool: int = 100,
+) -> list[Int[np.ndarray, "_"]]:
+    """Which examples go into which batch, such that little of a batch is padding.
+
+    The examples are dealt at random into pools, sorted by length inside each, and cut into batches,
+    which come in random order. So an example has other neighbours in each epoch, but always such as
+    are nearly as long.
+
+    Parameters
+    ----------
+    lengths : of each example, in whatever is padded
+    batch_size : examples in a batch; the last of a pool may have fewer
+    rng : all that is random is drawn from it
+    pool : batches in a pool: 1 is plain shuffling, very many is sorting the whole set
+
+    Returns
+    -------
+    The places of each batch's examples, the shortest first. Each example is in one batch.
+
+    Raises
+    ------
+    ValueError : there are no examples, or batch_size or pool is below 1.
+
+    Examples
+    --------
+    >>> batches = similar_lengths(np.array([9, 1, 8, 2]), 2, np.random.default_rng(0))
+    >>> sorted(batch.tolist() for batch in batches)
+    [[1, 3], [2, 0]]
+    """
+    for name, value in (("batch_size", batch_size), ("pool", pool)):
+        if value < 1:
+            raise ValueError(f"{name} must be at least 1, got {value}")
+    if len(lengths) == 0:
+        raise ValueError("there are no examples to make batches of")
+    order = rng.permutation(len(lengths))
+    batches = []
+    for start in range(0, len(order), pool * batch_size):
+        drawn = order[start : start + pool * batch_size]
+        drawn = drawn[np.argsort(lengths[drawn], kind="stable")]
+        batches += [drawn[at : at + batch_size] for at in range(0, len(drawn), batch_size)]
+    return [batches[place] for place in rng.permutation(len(batches))]
+
+
+def pad(
+    sequences: Sequence[Shaped[np.ndarray, "_ *rest"]], value: int = 0
+) -> tuple[Shaped[Tensor, "batch time *rest"], Int[Tensor, "batch"]]:
+    """Sequences of different lengths as the rows of one tensor, and their lengths.
+
+    Parameters
+    ----------
+    sequences : ids, or features of each step; a sequence may be empty
+    value : what stands after a sequence's end
+
+    Raises
+    ------
+    ValueError : there are no sequences.
+
+    Examples
+    --------
+    >>> ids, lengths = pad([np.array([5, 6, 7]), np.array([8])])
+    >>> ids.tolist(), lengths.tolist()
+    ([[5, 6, 7], [8, 0, 0]], [3, 1])
+    """
+    if not len(sequences):
+        raise ValueError("there are no sequences to pad")
+    lengths = np.array([len(sequence) for sequence in sequences])
+    steps = np.concatenate(sequences)  # (steps of all, *rest)
+    rows = np.full((len(lengths), lengths.max(), *steps.shape[1:]), value, dtype=steps.dtype)
+    rows[np.arange(rows.shape[1]) < lengths[:, None]] = steps
+    return torch.from_numpy(rows), torch.from_numpy(lengths)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nlp_course.ngram import Sentences, special_ids, token_stream
+from nlp_course.output_layer import OutputLayer, next_word_distribution
 from nlp_course.text import Vocabulary
 
 # Windows scored at once when nothing is learned: at 10,000 words, 40 MB of logits.
@@ -132,8 +133,6 @@ class FeedForwardLM(nn.Module):
     68
     """
 
-    never: Float[Tensor, "vocabulary"]  # added to the scores: −∞ for START, else 0
-
     def __init__(
         self,
         vocabulary: Vocabulary,
@@ -152,35 +151,26 @@ class FeedForwardLM(nn.Module):
         if not 0 <= dropout < 1:
             raise ValueError(f"dropout must be at least 0 and below 1, got {dropout}")
         size = len(vocabulary)
-        if counts is not None and len(counts) != size:
-            raise ValueError(f"each of {size} words needs a count, got {len(counts)}")
         self.vocabulary, self.window = vocabulary, window
         self.start, self.stop = special_ids(vocabulary)
         self.embedding = nn.Embedding(size, dimension)
         self.hidden = nn.Linear(window * dimension, hidden)
         self.dropout = nn.Dropout(dropout)
-        self.output = nn.Linear(hidden, size)
+        self.output = OutputLayer(vocabulary, hidden, counts)
         self.direct = nn.Linear(window * dimension, size, bias=False) if direct else None
 
         nn.init.normal_(self.embedding.weight, std=0.1)
         nn.init.normal_(self.hidden.weight, std=(window * dimension) ** -0.5)
         nn.init.normal_(self.output.weight, std=0.1 * hidden**-0.5)
         nn.init.zeros_(self.hidden.bias)
-        nn.init.zeros_(self.output.bias)
         if self.direct is not None:
             nn.init.zeros_(self.direct.weight)
-        if counts is not None:
-            self.output.bias.data = torch.log(torch.from_numpy(counts + 1.0)).float()
-        never = torch.zeros(size)
-        never[self.start] = -torch.inf
-        self.register_buffer("never", never, persistent=False)
 
     def logits(self, contexts: Int[Tensor, "*batch window"]) -> Float[Tensor, "*batch vocabulary"]:
         """Scores of every word after each window; START has −∞."""
         x = self.embedding(contexts).flatten(-2)  # (*batch, window · d)
         z = self.dropout(torch.tanh(self.hidden(x)))  # (*batch, m)
-        # Added to the bias, −∞ costs V numbers; added to the scores it would cost a batch of them.
-        scores = F.linear(z, self.output.weight, self.output.bias + self.never)
+        scores = self.output(z)
         return scores if self.direct is None else scores + self.direct(x)
 
     def forward(
@@ -231,7 +221,6 @@ class FeedForwardLM(nn.Module):
         self.train(was_training)
         return torch.cat(parts).double().numpy()
 
-    @torch.no_grad()
     def distribution(self, words: Int[np.ndarray, "_"]) -> Float[np.ndarray, "vocabulary"]:
         """p(w | words) for every word of the vocabulary, STOP among them; START has 0.
 
@@ -239,12 +228,7 @@ class FeedForwardLM(nn.Module):
         ----------
         words : ids of a sentence's first words; the last `window` of them matter
         """
-        ids = torch.tensor([[self.start, *words.tolist()]], device=self.embedding.weight.device)
-        was_training = self.training
-        self.eval()
-        logits, _ = self(ids)
-        self.train(was_training)
-        return torch.softmax(logits[0, -1].double(), dim=0).cpu().numpy()
+        return next_word_distribution(self, self.start, words)
 
 
 def next_word_loss(

@@ -19,16 +19,15 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nlp_course.batching import Batches
+from nlp_course.batching import NOTHING, Batches
 from nlp_course.feedforward import windows
 from nlp_course.ngram import START, Sentences, special_ids
+from nlp_course.output_layer import OutputLayer, next_word_distribution
 from nlp_course.recurrent import Cell, LayerState, Recurrent, RNNCell
 from nlp_course.text import Vocabulary
 
 # Steps scored at once when nothing is learned: at 10,000 words, 40 MB of logits.
 SCORED_AT_ONCE = 1024
-
-NOTHING = -100  # the target at a step that is padding: what cross_entropy leaves out
 
 # The course's interface of language models: (ids, state) → (logits, state).
 LanguageModel: TypeAlias = Callable[[Tensor, Any], tuple[Tensor, Any]]
@@ -85,8 +84,6 @@ class RecurrentLM(nn.Module):
     (torch.Size([1, 3, 5]), torch.Size([1, 1, 4]))
     """
 
-    never: Float[Tensor, "vocabulary"]  # added to the scores: −∞ for START, else 0
-
     def __init__(
         self,
         vocabulary: Vocabulary,
@@ -109,26 +106,17 @@ class RecurrentLM(nn.Module):
                 f"a tied output takes the dot product of word vectors and states: dimension "
                 f"{dimension} and hidden {hidden} must be the same"
             )
-        size = len(vocabulary)
-        if counts is not None and len(counts) != size:
-            raise ValueError(f"each of {size} words needs a count, got {len(counts)}")
         self.vocabulary = vocabulary
         self.start, self.stop = start, stop
-        self.embedding = nn.Embedding(size, dimension)
+        self.embedding = nn.Embedding(len(vocabulary), dimension)
         self.network = Recurrent(cell, dimension, hidden, layers=layers, dropout=dropout)
         self.dropout = nn.Dropout(dropout)
-        self.output = nn.Linear(hidden, size)
+        self.output = OutputLayer(vocabulary, hidden, counts)
 
         nn.init.normal_(self.embedding.weight, std=0.1)
         nn.init.normal_(self.output.weight, std=0.1 * hidden**-0.5)
-        nn.init.zeros_(self.output.bias)
         if tied:
             self.output.weight = self.embedding.weight
-        if counts is not None:
-            self.output.bias.data = torch.log(torch.from_numpy(counts + 1.0)).float()
-        never = torch.zeros(size)
-        never[self.start] = -torch.inf
-        self.register_buffer("never", never, persistent=False)
 
     def forward(
         self, ids: Int[Tensor, "batch time"], state: LayerState | None = None
@@ -154,9 +142,7 @@ class RecurrentLM(nn.Module):
         read = ids.masked_fill(ids == self.stop, self.start)
         x = self.dropout(self.embedding(read))  # (batch, time, d)
         outputs, state = self.network(x, state)  # (batch, time, hidden)
-        # Added to the bias, −∞ costs V numbers; added to the scores it would cost a batch of them.
-        bias = self.output.bias + self.never
-        return F.linear(self.dropout(outputs), self.output.weight, bias), state
+        return self.output(self.dropout(outputs)), state
 
     @torch.no_grad()
     def log_probabilities(self, sentences: Sentences) -> Float[np.ndarray, "token"]:
@@ -181,7 +167,6 @@ class RecurrentLM(nn.Module):
         self.train(was_training)
         return torch.cat(parts).double().numpy()
 
-    @torch.no_grad()
     def distribution(self, words: Int[np.ndarray, "_"]) -> Float[np.ndarray, "vocabulary"]:
         """p(w | words) for every word of the vocabulary, STOP among them; START has 0.
 
@@ -189,12 +174,7 @@ class RecurrentLM(nn.Module):
         ----------
         words : ids of a text's first words, all of which matter; START and STOP may be among them
         """
-        ids = torch.tensor([[self.start, *words.tolist()]], device=self.embedding.weight.device)
-        was_training = self.training
-        self.eval()
-        logits, _ = self(ids)
-        self.train(was_training)
-        return torch.softmax(logits[0, -1].double(), dim=0).cpu().numpy()
+        return next_word_distribution(self, self.start, words)
 
 
 class Chunk(NamedTuple):
