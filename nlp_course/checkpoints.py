@@ -86,7 +86,7 @@ def load(
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise ValueError(f"{path} is not a checkpoint of this training loop")
     differences = [
-        *_weights_that_differ(content["model"], model.state_dict()),
+        *weights_that_differ(content["model"], model.state_dict()),
         *_settings_that_differ(content["settings"], dict(settings) | _described(model, optimizer)),
     ]
     if differences:
@@ -119,14 +119,15 @@ def _described(model: nn.Module, optimizer: Optimizer) -> dict[str, Any]:
     return {"optimizer": type(optimizer).__name__, "trained parameters": trained} | options
 
 
-def _weights_that_differ(
+def weights_that_differ(
     saved: Mapping[str, torch.Tensor], present: Mapping[str, torch.Tensor]
 ) -> list[str]:
+    """What keeps saved weights from fitting those of a model, a phrase each; [] if they fit."""
     found = []
     if missing := [name for name in saved if name not in present]:
         found.append(f"the model lacks {_some(missing)}")
     if added := [name for name in present if name not in saved]:
-        found.append(f"the checkpoint lacks {_some(added)}")
+        found.append(f"the file lacks {_some(added)}")
     for name in saved:
         if name in present and saved[name].shape != present[name].shape:
             before, now = tuple(saved[name].shape), tuple(present[name].shape)

@@ -203,7 +203,7 @@ def test_a_crash_while_writing_leaves_the_old_checkpoint_whole(batches, tmp_path
     [
         (model_with(9), {}, r"0.weight had shape \(8, 3\) and has \(9, 3\)"),
         (nn.Linear(3, 4), {}, "the model lacks 0.weight, 0.bias, 2.weight and 1 more"),
-        (nn.Linear(3, 4), {}, "the checkpoint lacks weight, bias"),
+        (nn.Linear(3, 4), {}, "the file lacks weight, bias"),
         (model_with(), {"seed": 4}, "seed was 3 and is 4"),
         (model_with(), {"learning_rate": 0.1}, "initial_lr was 0.05 and is 0.1"),
         (model_with(), {"optimizer": "sgd"}, "optimizer was 'AdamW' and is 'SGD'"),
