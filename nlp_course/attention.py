@@ -71,7 +71,8 @@ class DotScore(Score):
 
     References
     ----------
-    Luong et al. 2015, Effective Approaches to Attention-based Neural Machine Translation, eq. 8.
+    Luong et al. 2015, Effective Approaches to Attention-based Neural Machine Translation,
+    section 3.1.
     """
 
     def __init__(self, queries: int, keys: int) -> None:
@@ -97,7 +98,7 @@ class BilinearScore(Score):
 
     References
     ----------
-    Luong et al. 2015, eq. 8, where it is called general.
+    Luong et al. 2015, section 3.1, where it is called general.
     """
 
     def __init__(self, queries: int, keys: int) -> None:

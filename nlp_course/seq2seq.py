@@ -92,7 +92,7 @@ class EncoderDecoder(nn.Module):
     ----------
     Sutskever et al. 2014, Sequence to Sequence Learning with Neural Networks.
     Bahdanau et al. 2015, Neural Machine Translation by Jointly Learning to Align and Translate.
-    Luong et al. 2015, Effective Approaches to Attention-based Neural Machine Translation, eq. 5–8.
+    Luong et al. 2015, Effective Approaches to Attention-based Neural Machine Translation, eq. 5–7.
 
     Examples
     --------
