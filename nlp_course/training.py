@@ -23,7 +23,7 @@ from torch.optim import Optimizer
 from tqdm.auto import tqdm
 
 from nlp_course import checkpoints
-from nlp_course.batching import Batch, Batches, shuffled, to_device
+from nlp_course.batching import Batch, Batches, pad, shuffled, similar_lengths, to_device
 from nlp_course.training_history import History, Run, Step, Validation
 from nlp_course.training_setup import (
     Schedule,
@@ -49,9 +49,11 @@ __all__ = [
     "evaluate",
     "learning_rate_factor",
     "linear",
+    "pad",
     "pick_device",
     "set_seed",
     "shuffled",
+    "similar_lengths",
     "to_device",
     "train",
 ]

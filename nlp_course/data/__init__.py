@@ -13,6 +13,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from nlp_course.data.dataset import (
+    AlignedTranslation,
     Analogy,
     Dataset,
     LabelledText,
@@ -33,6 +34,7 @@ from nlp_course.data.download import (
 from nlp_course.data.registry import DataError, DatasetInfo, UnknownDatasetError, all_datasets, info
 
 __all__ = [
+    "AlignedTranslation",
     "Analogy",
     "CacheError",
     "ChecksumError",

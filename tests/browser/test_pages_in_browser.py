@@ -44,7 +44,7 @@ def reports(built: Path) -> list[dict]:
         str(screenshots),
         *(f"{page}.html" for page in PAGES),
     ]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=1500)
     server.shutdown()
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
