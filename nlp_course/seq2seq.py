@@ -21,6 +21,7 @@ from torch.nn import functional as F
 from nlp_course.attention import SCORES, masked_softmax
 from nlp_course.batching import NOTHING, pad, to_device
 from nlp_course.ngram import Sentences, special_ids
+from nlp_course.output_layer import OutputLayer
 from nlp_course.recurrent import Cell, GRUCell, Recurrent
 from nlp_course.text import Vocabulary
 from nlp_course.translation import Pairs, pad_pairs
@@ -105,8 +106,6 @@ class EncoderDecoder(nn.Module):
     (torch.Size([1, 2, 5]), torch.Size([1, 2, 3]))
     """
 
-    never: Float[Tensor, "vocabulary"]  # added to the scores: −∞ for START, else 0
-
     def __init__(
         self,
         source_vocabulary: Vocabulary,
@@ -132,33 +131,26 @@ class EncoderDecoder(nn.Module):
             )
         if not 0 <= dropout < 1:
             raise ValueError(f"dropout must be at least 0 and below 1, got {dropout}")
-        size = len(target_vocabulary)
-        if counts is not None and len(counts) != size:
-            raise ValueError(f"each of {size} target words needs a count, got {len(counts)}")
         self.source_vocabulary, self.target_vocabulary = source_vocabulary, target_vocabulary
         self.start, self.stop = special_ids(target_vocabulary)
         self.source_embedding = nn.Embedding(len(source_vocabulary), dimension)
-        self.target_embedding = nn.Embedding(size, dimension)
+        self.target_embedding = nn.Embedding(len(target_vocabulary), dimension)
         self.encoder = Recurrent(cell, dimension, hidden // 2, bidirectional=True)
         self.bridge = nn.Linear(hidden, cell.memories * hidden)
         self.decoder = Recurrent(cell, dimension, hidden)
         self.score = None if attention is None else SCORES[attention](hidden, hidden)
         self.combine = nn.Linear(hidden if attention is None else 2 * hidden, dimension)
         self.dropout = nn.Dropout(dropout)
-        self.output = nn.Linear(dimension, size)
+        self.output = OutputLayer(target_vocabulary, dimension, counts)
 
         for embedding in (self.source_embedding, self.target_embedding):
             nn.init.normal_(embedding.weight, std=0.3)
         for layer in (self.bridge, self.combine, self.output):
             nn.init.normal_(layer.weight, std=layer.in_features**-0.5)
+        for layer in (self.bridge, self.combine):
             nn.init.zeros_(layer.bias)
         if tied:
             self.output.weight = self.target_embedding.weight
-        if counts is not None:
-            self.output.bias.data = torch.log(torch.from_numpy(counts + 1.0)).float()
-        never = torch.zeros(size)
-        never[self.start] = -torch.inf
-        self.register_buffer("never", never, persistent=False)
 
     def encode(
         self, source: Int[Tensor, "batch source"], lengths: Int[Tensor, "sentence"]
@@ -212,9 +204,7 @@ class EncoderDecoder(nn.Module):
             context = alpha @ state.encoded  # (batch, target, hidden)
             s = torch.cat([s, context], dim=-1)
         combined = self.dropout(torch.tanh(self.combine(s)))  # (batch, target, d)
-        # Added to the bias, −∞ costs V numbers; added to the scores it would cost a batch of them.
-        logits = F.linear(combined, self.output.weight, self.output.bias + self.never)
-        return logits, state._replace(hidden=hidden, attention=alpha)
+        return self.output(combined), state._replace(hidden=hidden, attention=alpha)
 
 
 def _check(ids: Tensor, size: int, side: str) -> None:

@@ -402,7 +402,7 @@ def test_a_translation_ends_before_stop_or_at_max_length():
             r"attention must be one of \['additive', 'bilinear', 'dot'\] or None, got 'luong'",
         ),
         ({"dropout": 1.0}, "dropout must be at least 0 and below 1, got 1.0"),
-        ({"counts": np.ones(3, dtype=np.int64)}, f"each of {len(TARGET)} target words needs"),
+        ({"counts": np.ones(3, dtype=np.int64)}, f"each of {len(TARGET)} words needs"),
     ],
 )
 def test_a_model_that_cannot_be_built_is_refused(options, message):
