@@ -29,6 +29,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="marks, separated by spaces, whose tests must be able to run here: "
         "'browser real_data' makes a missing Chromium or corpus an error, not a skip",
     )
+    parser.addoption(
+        "--screenshots",
+        type=Path,
+        metavar="FOLDER",
+        help="where to put a picture of each page on each screen, to be looked at; it takes "
+        "longer than the tests",
+    )
 
 
 def _missing(mark: str) -> str | None:

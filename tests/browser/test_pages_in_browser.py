@@ -29,10 +29,11 @@ class _Silent(SimpleHTTPRequestHandler):
 
 
 @pytest.fixture(scope="session")
-def reports(built: Path) -> list[dict]:
+def reports(built: Path, pytestconfig: pytest.Config) -> list[dict]:
     """What the browser found on each page, at desktop and phone width, light and dark."""
-    screenshots = ROOT / "_build" / "screenshots"
-    (screenshots / "instructors").mkdir(parents=True, exist_ok=True)
+    screenshots = pytestconfig.getoption("--screenshots")
+    if screenshots:
+        (screenshots / "instructors").mkdir(parents=True, exist_ok=True)
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Silent, directory=str(built)))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     command = [
@@ -41,7 +42,7 @@ def reports(built: Path) -> list[dict]:
         str(ROOT / "book" / "_ext"),
         shutil.which("chromium") or "chromium",
         f"http://127.0.0.1:{server.server_port}",
-        str(screenshots),
+        str(screenshots or ""),
         *(f"{page}.html" for page in PAGES),
     ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=1500)

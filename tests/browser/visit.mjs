@@ -2,6 +2,7 @@
 
    node visit.mjs MODULES CHROMIUM ADDRESS SCREENSHOTS PAGE...
 
+   SCREENSHOTS is a folder for pictures of the pages, or "" for none.
    Requests to any other host than 127.0.0.1 are refused and listed. */
 import { createRequire } from "node:module";
 import { join } from "node:path";
@@ -44,6 +45,7 @@ async function visit(path, screen) {
     colorScheme: screen.theme,
   });
   const page = await context.newPage();
+  page.setDefaultTimeout(120000); // the machine may be busy
   const external = [];
   const errors = [];
   await page.route("**/*", (route) => {
@@ -68,12 +70,11 @@ async function visit(path, screen) {
   });
   const views = await page.locator('script[type="application/vnd.jupyter.widget-view+json"]').count();
   const figures = page.locator(".jupyter-widgets.widget-vbox:not(.jupyter-widgets .jupyter-widgets)");
-  if (views) await figures.nth(views - 1).waitFor({ timeout: 20000 });
+  if (views) await figures.nth(views - 1).waitFor();
   await page.waitForTimeout(300);
   const found = await page.evaluate(inspect);
-  // A screenshot of the whole page shows it as it comes, before any slider is moved. It takes longer
-  // than all the rest, so the dark ones are left out.
-  if (screen.theme === "light") {
+  // The whole page as it comes, before any slider is moved.
+  if (screenshots) {
     await page.screenshot({ path: join(screenshots, `${path}-${screen.name}.png`), fullPage: true });
   }
   const moved = [];

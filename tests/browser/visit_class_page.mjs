@@ -12,6 +12,7 @@ for (const name of pages) {
     for (const colorScheme of ["light", "dark"]) {
       const context = await browser.newContext({ viewport: { width, height }, colorScheme, offline: true });
       const page = await context.newPage();
+      page.setDefaultTimeout(120000); // the machine may be busy
       const asked = [];
       const errors = [];
       page.on("request", (request) => asked.push(request.url()));
