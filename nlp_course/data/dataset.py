@@ -60,6 +60,32 @@ class AlignedTranslation(NamedTuple):
     alignment: list[tuple[int, int]]
 
 
+class SpanQuestion(NamedTuple):
+    """A question, and a passage in which its answer is a span: passage[start:end].
+
+    kind : what is asked for, such as "subject" or "place"
+    """
+
+    passage: list[str]
+    question: list[str]
+    start: int
+    end: int
+    kind: str
+
+    @property
+    def answer(self) -> list[str]:
+        """The words of the answer."""
+        return self.passage[self.start : self.end]
+
+
+class LabelledPair(NamedTuple):
+    """Two sentences, and what the first says of the second: the label."""
+
+    first: list[str]
+    second: list[str]
+    label: str
+
+
 class Split:
     """One part of a data set: its text, its sentences, its records, as far as it has them.
 

@@ -15,8 +15,8 @@ from collections.abc import Sequence
 from functools import cached_property
 from itertools import islice, permutations
 
-from nlp_course.data import world_grammar, world_translation
-from nlp_course.data.dataset import AlignedTranslation, Analogy
+from nlp_course.data import world_entailments, world_grammar, world_questions, world_translation
+from nlp_course.data.dataset import AlignedTranslation, Analogy, LabelledPair, SpanQuestion
 from nlp_course.data.grammar import Grammar
 
 
@@ -115,6 +115,49 @@ class World:
         [('the', 'nafami'), ('old', 'mala'), ('king', 'nafami')]
         """
         return world_translation.translate(self.grammar.parse(sentence))
+
+    def questions(self, n: int) -> list[SpanQuestion]:
+        """The first n questions of this seed, each with a passage in which its answer is a span.
+
+        The answer is right, and the only one in the passage; what that means exactly,
+        `nlp_course.data.world_questions` says. They are drawn apart from the sentences: those of a
+        seed are not the passages of its questions.
+
+        Raises
+        ------
+        ValueError : n is negative.
+
+        Examples
+        --------
+        >>> one = World(seed=0).questions(9)[-1]
+        >>> " ".join(one.passage)
+        'my uncle drank tea last year . next year my uncle will drink tea .'
+        >>> " ".join(one.question), one.answer, one.kind
+        ('when will my uncle drink tea ?', ['next', 'year'], 'time')
+        """
+        found = world_questions.questions(self.grammar, random.Random(f"questions {self.seed}"))
+        return list(islice(found, _checked(n)))
+
+    def entailments(self, n: int) -> list[LabelledPair]:
+        """The first n pairs of sentences of this seed: entailed, contradicted or neutral.
+
+        What the labels mean, and what is certain about them, `nlp_course.data.world_entailments`
+        says. The second sentence is drawn before the label, so that it tells nothing about it.
+
+        Raises
+        ------
+        ValueError : n is negative.
+
+        Examples
+        --------
+        >>> pair = World(seed=0).entailments(5)[-1]
+        >>> " ".join(pair.first), pair.label
+        ('the girl named mary does not drink water .', 'contradicted')
+        >>> " ".join(pair.second)
+        'the girl named mary drinks water on sundays .'
+        """
+        found = world_entailments.entailments(self.grammar, random.Random(f"pairs {self.seed}"))
+        return list(islice(found, _checked(n)))
 
     def analogies(self) -> list[Analogy]:
         """Every question a : b :: c : d that the words of the language answer.
