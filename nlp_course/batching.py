@@ -21,6 +21,18 @@ Batch: TypeAlias = Any  # tensors, or tuples, lists and dictionaries of them
 Batches: TypeAlias = Callable[[np.random.Generator], Iterable[Batch]]
 
 
+def check_sizes(**sizes: int) -> None:
+    """ValueError where one of some named sizes is below 1.
+
+    Examples
+    --------
+    >>> check_sizes(batch_size=2, pool=1)
+    """
+    for name, value in sizes.items():
+        if value < 1:
+            raise ValueError(f"{name} must be at least 1, got {value}")
+
+
 def to_device(batch: Batch, device: torch.device | str) -> Batch:
     """A batch with its tensors on a device; tuples, lists and dictionaries keep their kind.
 
@@ -78,8 +90,7 @@ def shuffled(*tensors: Tensor, batch_size: int) -> Batches:
     >>> [len(inputs) for inputs, targets in batches(np.random.default_rng(0))]
     [2, 2, 1]
     """
-    if batch_size < 1:
-        raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+    check_sizes(batch_size=batch_size)
     lengths = [len(tensor) for tensor in tensors]
     if len(set(lengths)) != 1:
         raise ValueError(f"give one tensor or more, of one length; got lengths {lengths}")
@@ -125,9 +136,7 @@ def similar_lengths(
     >>> sorted(batch.tolist() for batch in batches)
     [[1, 3], [2, 0]]
     """
-    for name, value in (("batch_size", batch_size), ("pool", pool)):
-        if value < 1:
-            raise ValueError(f"{name} must be at least 1, got {value}")
+    check_sizes(batch_size=batch_size, pool=pool)
     if len(lengths) == 0:
         raise ValueError("there are no examples to make batches of")
     order = rng.permutation(len(lengths))

@@ -9,9 +9,9 @@ STOP, as in `nlp_course.ngram`.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -28,9 +28,6 @@ from nlp_course.text import Vocabulary
 
 # Steps scored at once when nothing is learned: at 10,000 words, 40 MB of logits.
 SCORED_AT_ONCE = 1024
-
-# The course's interface of language models: (ids, state) → (logits, state).
-LanguageModel: TypeAlias = Callable[[Tensor, Any], tuple[Tensor, Any]]
 
 
 class RecurrentLM(nn.Module):
@@ -298,42 +295,3 @@ class StreamLoss:
     def load_state_dict(self, content: dict[str, list[Tensor]]) -> None:
         """Put back what `state_dict` gave."""
         self._states = {True: tuple(content["state"])} if content["state"] else {}
-
-
-@torch.no_grad()
-def continue_texts(
-    model: LanguageModel,
-    ids: Int[Tensor, "batch time"],
-    length: int,
-    *,
-    temperature: float | int = 1.0,
-    seed: int = 0,
-) -> Int[Tensor, "batch length"]:
-    """Draw what comes next, token after token, each from the model's own earlier ones.
-
-    Parameters
-    ----------
-    model : any with the course's interface; a module should be in evaluation mode
-    ids : what is there already, a row a text, START first
-    length : tokens to draw for each; STOP does not end a text, a new sentence follows it
-    temperature : T; a word is drawn with a probability in proportion to p^{1/T}
-    seed : same seed, same texts
-
-    Raises
-    ------
-    ValueError : no tokens to begin with, length < 1, or a temperature not above 0 and finite.
-    """
-    if ids.shape[1] == 0:
-        raise ValueError("a text begins with at least one token: give START")
-    if length < 1:
-        raise ValueError(f"length must be at least 1, got {length}")
-    if not 0 < temperature < math.inf:
-        raise ValueError(f"temperature must be above 0 and finite, got {temperature}")
-    generator = torch.Generator(ids.device).manual_seed(seed)
-    state, read, drawn = None, ids, []
-    for _ in range(length):
-        logits, state = model(read, state)
-        p = torch.softmax(logits[:, -1].float() / temperature, dim=-1)  # (batch, V)
-        read = torch.multinomial(p, 1, generator=generator)  # (batch, 1)
-        drawn.append(read)
-    return torch.cat(drawn, dim=1)

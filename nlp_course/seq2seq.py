@@ -18,7 +18,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nlp_course.attention import SCORES, masked_softmax
+from nlp_course.attention import masked_softmax
+from nlp_course.attention_scores import SCORES
 from nlp_course.batching import NOTHING, pad, to_device
 from nlp_course.ngram import Sentences, special_ids
 from nlp_course.output_layer import OutputLayer
@@ -39,6 +40,15 @@ class DecoderState(NamedTuple):
     encoded: Float[Tensor, "batch source hidden"]
     present: Bool[Tensor, "batch source"]
     attention: Float[Tensor, "batch target source"] | None
+
+    def select(self, rows: Int[Tensor, "new"]) -> DecoderState:
+        """The state of some rows of the batch, in a new order; a row may come twice."""
+        return DecoderState(
+            tuple(part[:, rows] for part in self.hidden),
+            self.encoded[rows],
+            self.present[rows],
+            None if self.attention is None else self.attention[rows],
+        )
 
 
 class EncoderDecoder(nn.Module):
@@ -69,7 +79,7 @@ class EncoderDecoder(nn.Module):
     source_embedding, target_embedding : (V_x, d) and E, (V_y, d)
     encoder, bridge, decoder : the cells; W_0 and b_0 between them, which give each part of a state
         of several
-    score : an `attention.Score`, or None
+    score : an `attention_scores.Score`, or None
     combine, output : W_c, b_c and W_o, b_o
 
     Raises

@@ -321,42 +321,6 @@ def test_padding_at_the_end_of_a_text_is_not_counted():
     assert counted == TOKENS
 
 
-# Free running
-
-
-def test_texts_are_drawn_from_the_models_own_distribution():
-    model = a_model(cell=GRUCell, dimension=8)
-    model = randomized(model).float()
-    drawn = recurrent_lm.continue_texts(model, torch.full((20_000, 1), START), length=2)
-    share = torch.bincount(drawn[:, 0], minlength=len(VOCABULARY)) / len(drawn)
-    np.testing.assert_allclose(share, model.distribution(np.array([], dtype=np.int64)), atol=0.02)
-    word = int(share.argmax())
-    after = drawn[drawn[:, 0] == word, 1]
-    share = torch.bincount(after, minlength=len(VOCABULARY)) / len(after)
-    np.testing.assert_allclose(share, model.distribution(np.array([word])), atol=0.03)
-
-
-def test_any_model_with_the_interface_can_be_run_freely():
-    table = MaximumLikelihood(ngram.count_ngrams(SENTENCES, VOCABULARY, order=3))
-    drawn = recurrent_lm.continue_texts(table, torch.full((3, 1), START), length=9, seed=1)
-    texts = {tuple(words) for words in TEXT}
-    for row in drawn.tolist():
-        cut = [at for at, token in enumerate(row) if token == STOP]
-        for begin, end in zip([-1, *cut[:-1]], cut, strict=True):
-            assert tuple(VOCABULARY.decode(row[begin + 1 : end])) in texts
-
-
-def test_the_same_seed_gives_the_same_text_and_a_low_temperature_the_likeliest():
-    model = randomized(a_model()).float()
-    start = torch.full((2, 1), START)
-    one, same = (recurrent_lm.continue_texts(model, start, 20, seed=3) for _ in range(2))
-    assert torch.equal(one, same)
-    assert not torch.equal(one, recurrent_lm.continue_texts(model, start, 20, seed=4))
-    cold = recurrent_lm.continue_texts(model, start, 1, temperature=1e-4)
-    likeliest = model.distribution(np.array([], dtype=np.int64)).argmax()
-    assert cold.flatten().tolist() == [likeliest, likeliest]
-
-
 # Bad input
 
 
@@ -424,17 +388,3 @@ def test_a_loss_that_is_not_a_number_is_stopped_by_training():
         training.train(
             model, StreamLoss(), streams(SENTENCES, VOCABULARY, 1, 4), steps=2, progress=False
         )
-
-
-@pytest.mark.parametrize(
-    ("ids", "options", "message"),
-    [
-        (torch.empty(2, 0, dtype=torch.long), {}, "begins with at least one token"),
-        (torch.tensor([[START]]), {"length": 0}, "length must be at least 1"),
-        (torch.tensor([[START]]), {"temperature": 0.0}, "temperature must be above 0"),
-        (torch.tensor([[START]]), {"temperature": float("inf")}, "temperature must be above 0"),
-    ],
-)
-def test_texts_that_cannot_be_continued_are_refused(ids, options, message):
-    with pytest.raises(ValueError, match=message):
-        recurrent_lm.continue_texts(a_model(), ids, **{"length": 2} | options)

@@ -13,7 +13,7 @@ from torch import nn  # noqa: E402
 from torch.nn import functional as F  # noqa: E402
 
 from nlp_course import ngram, seq2seq, training  # noqa: E402
-from nlp_course.attention import SCORES  # noqa: E402
+from nlp_course.attention_scores import SCORES  # noqa: E402
 from nlp_course.batching import NOTHING  # noqa: E402
 from nlp_course.recurrent import GRUCell, LSTMCell, RNNCell  # noqa: E402
 from nlp_course.seq2seq import EncoderDecoder  # noqa: E402
