@@ -63,9 +63,11 @@ lint: .venv/.installed ## style, types and spelling; about 20 seconds
 	@$(BIN)/codespell
 	@$(BIN)/nbstripout --keep-id --verify $$(git ls-files '*.ipynb')
 
-bench: .venv/.installed ## our speed beside the peers', as ratios in one run; about 20 minutes, an hour with PEERS
-	@echo "bench: trains beside gensim, grades beside nbgrader (about 20 minutes); with PEERS also GloVe (40) and KenLM (2)"
+bench: .venv/.installed ## our speed beside the peers', as ratios in one run; about 25 minutes, over an hour with PEERS
+	@echo "bench: trains beside gensim, tokenizers and transformers, grades beside nbgrader (about 25 minutes); with PEERS also GloVe (40), KenLM (2) and nanoGPT"
 	@$(BIN)/python -m benchmarks.word2vec
+	@$(BIN)/python -m benchmarks.subword
+	@$(BIN)/python -m benchmarks.transformer
 	@$(BIN)/python -m benchmarks.grading
 	@if [ -n "$${PEERS:-}" ]; then $(BIN)/python -m benchmarks.glove; \
 		else echo "glove: skipped: PEERS names no folder with the authors' program (benchmarks/README.md)"; fi

@@ -13,6 +13,7 @@ import argparse
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -153,6 +154,8 @@ def sphinx(out: Path, only: Sequence[str] | None, generated: bool) -> None:
         some.write_text(yaml.safe_dump(contents), encoding="utf-8")
         command += ["--toc", str(some)]
     if subprocess.run(command, cwd=ROOT).returncode:
+        # Sphinx warns of a page when it reads it; one that it remembers would pass the next time.
+        shutil.rmtree(out / ".doctrees", ignore_errors=True)
         raise BuildError("The warnings and errors above say why; each is to be mended.")
 
 

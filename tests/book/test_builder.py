@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -147,6 +148,16 @@ def test_missing_page_of_the_contents_is_named(course):
     )
     with pytest.raises(pages.BuildError, match=r"There is no book/99-nothing\.md"):
         pages.page_names()
+
+
+def test_book_that_had_warnings_is_read_again(tmp_path, monkeypatch):
+    out = tmp_path / "_build"
+    (out / ".doctrees").mkdir(parents=True)
+    failed = subprocess.CompletedProcess([], returncode=1)
+    monkeypatch.setattr(build.subprocess, "run", lambda *_, **__: failed)
+    with pytest.raises(pages.BuildError, match="each is to be mended"):
+        build.sphinx(out, only=None, generated=False)
+    assert not (out / ".doctrees").exists()
 
 
 def test_all_missing_data_are_listed_before_anything_runs(monkeypatch):
