@@ -19,6 +19,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from nlp_course.cache import KeysValues
+
 if TYPE_CHECKING:
     from nlp_course.positions import Position
 
@@ -174,16 +176,6 @@ def fused_attention(
     return F.scaled_dot_product_attention(query, key, value, seen, dropout, causal, scale=scale)
 
 
-class KeysValues(NamedTuple):
-    """Keys and values of some tokens, of one layer: what is cached, so as not to compute it again.
-
-    They are kept after the position has entered, so they serve any query that comes later.
-    """
-
-    keys: Float[Tensor, "batch heads key size"]
-    values: Float[Tensor, "batch heads key size"]
-
-
 class MultiHeadAttention(nn.Module):
     """Attention by several heads side by side, each with its own queries, keys and values.
 
@@ -200,6 +192,7 @@ class MultiHeadAttention(nn.Module):
     bias : whether each of the four linear maps adds a vector
     scale : what the scores are multiplied by; 1/√head_size by default
     dropout : share of the weights that is left out in a step of training
+    spread : standard deviation σ of initial weights
 
     Attributes
     ----------
@@ -214,7 +207,7 @@ class MultiHeadAttention(nn.Module):
 
     Notes
     -----
-    Initial weights: N(0, 0.02²), biases 0, as GPT-2's. They are drawn from torch's global
+    Initial weights: N(0, σ²), biases 0; σ = 0.02 is GPT-2's. They are drawn from torch's global
     generator: call `training.set_seed` first.
 
     References
@@ -238,6 +231,7 @@ class MultiHeadAttention(nn.Module):
         bias: bool = True,
         scale: float | None = None,
         dropout: float = 0.0,
+        spread: float = 0.02,
     ) -> None:
         super().__init__()
         for name, value in (("dimension", dimension), ("heads", heads), ("head_size", head_size)):
@@ -256,13 +250,14 @@ class MultiHeadAttention(nn.Module):
         self.keep_weights = False
         self.weights: Float[Tensor, "batch heads query key"] | None = None
         for layer in (self.project, self.output):
-            nn.init.normal_(layer.weight, std=0.02)
+            nn.init.normal_(layer.weight, std=spread)
             if bias:
                 nn.init.zeros_(layer.bias)
 
     def keys_values(self, memory: Float[Tensor, "batch key d"]) -> KeysValues:
         """Keys and values of the text that cross-attention attends to."""
-        return KeysValues(*self._heads(F.linear(memory, *self._maps(slice(self.width, None)))))
+        keys, values = self._heads(F.linear(memory, *self._maps(slice(self.width, None))))
+        return KeysValues(keys, values)
 
     def forward(
         self,
@@ -293,14 +288,13 @@ class MultiHeadAttention(nn.Module):
         if memory is None:
             query, key, value = self._heads(self.project(x))
             if position is not None:
-                start = 0 if past is None else past.keys.shape[2]
+                start = 0 if past is None else past.length
                 query, key = position.rotate(query, start), position.rotate(key, start)
-            if past is not None:
-                key = torch.cat([past.keys, key], dim=2)
-                value = torch.cat([past.values, value], dim=2)
+            seen = KeysValues(key, value) if past is None else past.append(key, value)
         else:
             (query,) = self._heads(F.linear(x, *self._maps(slice(self.width))))
-            key, value = memory
+            seen = memory
+        key, value = seen.keys, seen.values
         if self.keep_weights:
             if causal:
                 mask = causal_mask(query.shape[2], key.shape[2], x.device)
@@ -308,7 +302,7 @@ class MultiHeadAttention(nn.Module):
         else:
             dropout = self.dropout if self.training else 0.0
             output = fused_attention(query, key, value, mask, bias, self.scale, dropout, causal)
-        return self.output(output.transpose(1, 2).flatten(2)), KeysValues(key, value)
+        return self.output(output.transpose(1, 2).flatten(2)), seen
 
     def _maps(self, rows: slice) -> tuple[Tensor, Tensor | None]:
         """Some of the rows of `project`: the weights and biases of one or two of its three maps."""

@@ -118,21 +118,22 @@ class Learned(Position):
     ----------
     length : places there are vectors for
     dimension : numbers in each
+    spread : standard deviation σ of initial numbers
 
     Attributes
     ----------
-    vectors : P, (length, d); it begins as N(0, 0.02²)
+    vectors : P, (length, d); it begins as N(0, σ²)
 
     References
     ----------
     Gehring et al. 2017, Convolutional Sequence to Sequence Learning, section 3.1.
     """
 
-    def __init__(self, length: int, dimension: int) -> None:
+    def __init__(self, length: int, dimension: int, spread: float = 0.02) -> None:
         super().__init__()
         if length < 1:
             raise ValueError(f"length must be at least 1, got {length}")
-        self.vectors = nn.Parameter(torch.randn(length, dimension) * 0.02)
+        self.vectors = nn.Parameter(torch.randn(length, dimension) * spread)
 
     def add(
         self, x: Float[Tensor, "batch time d"], start: int = 0

@@ -13,8 +13,9 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from nlp_course.attention import KeysValues, padding_mask
-from nlp_course.transformer_blocks import Block, Cache, FeedForward, Settings, Stack
+from nlp_course.attention import padding_mask
+from nlp_course.cache import Cache, KeysValues
+from nlp_course.transformer_blocks import Block, FeedForward, Settings, Stack
 
 __all__ = [
     "Block",
@@ -137,7 +138,7 @@ class TransformerLM(nn.Module):
         self.settings = settings
         self.embedding = _embedding(vocabulary_size, settings)
         self.stack = Stack(settings, causal=True)
-        self.output = _output(self.embedding, tied)
+        self.output = _output(self.embedding, settings, tied)
 
     def forward(
         self, ids: Int[Tensor, "batch time"], state: Cache | None = None
@@ -220,7 +221,7 @@ class EncoderDecoder(nn.Module):
         self.embedding = _embedding(vocabulary_size, settings)
         self.encoder = Stack(settings, causal=False)
         self.decoder = Stack(settings, causal=True, cross=True)
-        self.output = _output(self.embedding, tied)
+        self.output = _output(self.embedding, settings, tied)
 
     def encode(
         self, source: Int[Tensor, "batch source"], lengths: Int[Tensor, "text"]
@@ -283,18 +284,18 @@ def _embedding(size: int, settings: Settings) -> nn.Embedding:
     if size < 1:
         raise ValueError(f"there must be at least 1 id, got {size}")
     embedding = nn.Embedding(size, settings.dimension)
-    nn.init.normal_(embedding.weight, std=0.02)
+    nn.init.normal_(embedding.weight, std=settings.spread)
     return embedding
 
 
-def _output(embedding: nn.Embedding, tied: bool) -> nn.Linear:
+def _output(embedding: nn.Embedding, settings: Settings, tied: bool) -> nn.Linear:
     # Tied, the layer needs no weights of its own, and none are made: "meta" has shapes alone.
     place = "meta" if tied else None
     output = nn.Linear(embedding.embedding_dim, embedding.num_embeddings, False, device=place)
     if tied:
         output.weight = embedding.weight
     else:
-        nn.init.normal_(output.weight, std=0.02)
+        nn.init.normal_(output.weight, std=settings.spread)
     return output
 
 

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nlp_course.attention import KeysValues, MultiHeadAttention, causal_mask
+from nlp_course.attention import MultiHeadAttention, causal_mask
+from nlp_course.cache import Cache, KeysValues
+from nlp_course.experts import MixtureOfExperts
 from nlp_course.positions import ALiBi, Learned, Position, RelativeBias, Rotary, Sinusoidal
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -51,6 +52,13 @@ class Settings:
     scaled : divide scores by √d_k; T5 does not
     dropout : share of numbers left out in a step of training: of embeddings, of attention's weights
         and of what each sublayer adds
+    spread : standard deviation σ of initial weights; 0.02 is GPT-2's, for many hundreds of
+        dimensions. With some dozens, 0.1 or 1/√d trains faster: scores must differ to be learned
+    experts : feed-forward networks in a block, of which each token goes through some; 0 for one
+        network that all go through
+    chosen : experts that a token goes through
+    capacity : tokens that an expert takes, at most, for each that it would take if all had equally
+        many; None for any number. See `experts.MixtureOfExperts`
 
     Raises
     ------
@@ -73,6 +81,10 @@ class Settings:
     bias: bool = True
     scaled: bool = True
     dropout: float = 0.0
+    spread: float = 0.02
+    experts: int = 0
+    chosen: int = 2
+    capacity: float | None = None
 
     def __post_init__(self) -> None:
         for name in ("dimension", "heads", "layers", "length", "hidden", "head_size"):
@@ -90,6 +102,16 @@ class Settings:
                 )
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout must be at least 0 and below 1, got {self.dropout}")
+        if not self.spread > 0:
+            raise ValueError(f"spread must be above 0, got {self.spread}")
+        if self.experts < 0:
+            raise ValueError(f"experts must be at least 0, got {self.experts}")
+        if self.experts and not 1 <= self.chosen <= self.experts:
+            raise ValueError(
+                f"chosen must lie in 1 … {self.experts}, the number of experts, got {self.chosen}"
+            )
+        if self.capacity is not None and not self.capacity > 0:
+            raise ValueError(f"capacity must be above 0, got {self.capacity}")
 
     def make_norm(self) -> nn.Module:
         """A new normalization of token vectors."""
@@ -106,12 +128,17 @@ class Settings:
             bias=self.bias,
             scale=None if self.scaled else 1.0,
             dropout=self.dropout,
+            spread=self.spread,
         )
+
+    def make_feed_forward(self) -> nn.Module:
+        """A new network that each token goes through, or a mixture of several."""
+        return MixtureOfExperts(self) if self.experts else FeedForward(self)
 
     def make_position(self, causal: bool) -> Position:
         """What tells a stack where its tokens stand."""
         if self.position == "learned":
-            return Learned(self.length, self.dimension)
+            return Learned(self.length, self.dimension, self.spread)
         if self.position == "sinusoidal":
             return Sinusoidal(self.dimension)
         if self.position == "rotary":
@@ -145,7 +172,7 @@ class FeedForward(nn.Module):
         self.narrow = nn.Linear(hidden, d, settings.bias)
         for layer in (self.widen, self.gate, self.narrow):
             if layer is not None:
-                nn.init.normal_(layer.weight, std=0.02)
+                nn.init.normal_(layer.weight, std=settings.spread)
                 if layer.bias is not None:
                     nn.init.zeros_(layer.bias)
 
@@ -184,7 +211,7 @@ class Block(nn.Module):
         self.attention_norm = settings.make_norm()
         self.cross = settings.make_attention() if cross else None
         self.cross_norm = settings.make_norm() if cross else None
-        self.feed_forward = FeedForward(settings)
+        self.feed_forward = settings.make_feed_forward()
         self.feed_forward_norm = settings.make_norm()
         self.dropout = nn.Dropout(settings.dropout)
 
@@ -241,29 +268,6 @@ class Block(nn.Module):
         return total if self.norm_first else norm(total)
 
 
-class Cache(NamedTuple):
-    """What a decoder keeps of the tokens it has read: a tensor of keys and one of values a layer.
-
-    A cache is never changed: each call gives a new one, so one may go on from it in several ways.
-    """
-
-    layers: tuple[KeysValues, ...]
-
-    @property
-    def length(self) -> int:
-        """Tokens read so far."""
-        return self.layers[0].keys.shape[2] if self.layers else 0
-
-    def select(self, rows: Int[Tensor, "new"]) -> Cache:
-        """The cache of some rows of the batch, in a new order; a row may come twice."""
-        # Several times as fast as indexing by rows, which may be of any shape.
-        return Cache(
-            tuple(
-                KeysValues(k.index_select(0, rows), v.index_select(0, rows)) for k, v in self.layers
-            )
-        )
-
-
 class Stack(nn.Module):
     """Blocks one after another, with position before them and in them, and a last norm.
 
@@ -280,9 +284,9 @@ class Stack(nn.Module):
 
     Notes
     -----
-    Initial weights: N(0, 0.02²). Those of the maps that end in a sum, each W_o and W_2, are divided
-    by the square root of how many they are, so that the sum does not grow with depth (Radford et
-    al. 2019, section 2.3).
+    Initial weights: N(0, σ²), see `Settings`. Those of the maps that end in a sum, each W_o and
+    W_2, are divided by the square root of how many such sums there are, so that the vectors do not
+    grow with depth (Radford et al. 2019, section 2.3).
     """
 
     def __init__(self, settings: Settings, *, causal: bool, cross: bool = False) -> None:
@@ -294,10 +298,11 @@ class Stack(nn.Module):
         self.blocks = nn.ModuleList(Block(settings, cross) for _ in range(settings.layers))
         self.last_norm = settings.make_norm() if settings.norm_first else nn.Identity()
         ends = [m.output for m in self.modules() if isinstance(m, MultiHeadAttention)]
+        sums = len(ends) + settings.layers  # a mixture of experts is one sum, however many it has
         ends += [m.narrow for m in self.modules() if isinstance(m, FeedForward)]
         with torch.no_grad():
             for end in ends:
-                end.weight.mul_(len(ends) ** -0.5)
+                end.weight.mul_(sums**-0.5)
 
     def memories(self, encoded: Float[Tensor, "batch source d"]) -> tuple[KeysValues, ...]:
         """Keys and values of another text for each block's cross-attention.

@@ -248,11 +248,14 @@ def test_a_causal_stack_spends_all_of_its_relative_buckets_on_the_past(causal):
 # Initial weights
 
 
+@pytest.mark.parametrize("spread", [0.02, 0.1])
 @pytest.mark.parametrize("cross", [True, False])
 @pytest.mark.parametrize("layers", [1, 8])
-def test_initial_weights_are_smaller_where_a_sum_takes_them_in(layers, cross):
+def test_initial_weights_are_smaller_where_a_sum_takes_them_in(layers, cross, spread):
     torch.manual_seed(0)
-    stack = Stack(Settings(dimension=64, layers=layers), causal=True, cross=cross)
+    settings = Settings(dimension=64, layers=layers, spread=spread)
+    stack = Stack(settings, causal=True, cross=cross)
+    assert stack.position.vectors.std().item() == pytest.approx(spread, rel=0.05)
     ends = layers * (3 if cross else 2)
     seen = 0
     for name, parameter in stack.blocks.named_parameters():
@@ -263,7 +266,7 @@ def test_initial_weights_are_smaller_where_a_sum_takes_them_in(layers, cross):
         else:
             end = name.endswith(("output.weight", "narrow.weight"))
             seen += end
-            expected = 0.02 * ends**-0.5 if end else 0.02
+            expected = spread * ends**-0.5 if end else spread
             assert parameter.std().item() == pytest.approx(expected, rel=0.05)
     assert seen == ends
 
@@ -309,6 +312,7 @@ def test_a_stack_runs_where_it_is_and_in_its_own_precision(position):
         ({"activation": "tanh"}, "activation must be one of relu, .*, got 'tanh'"),
         ({"dropout": 1.0}, "dropout must be at least 0 and below 1, got 1.0"),
         ({"dropout": -0.1}, "dropout must be at least 0 and below 1, got -0.1"),
+        ({"spread": 0.0}, "spread must be above 0, got 0.0"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(named, message):
