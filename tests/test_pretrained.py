@@ -14,7 +14,7 @@ pytest.importorskip("safetensors", reason="safetensors is not installed")
 
 from safetensors.torch import save_file  # noqa: E402
 
-from nlp_course import data, metrics, ngram, pretrained, training, translation  # noqa: E402
+from nlp_course import data, metrics, ngram, pretrained, scaling, training, translation  # noqa: E402
 from nlp_course.recurrent_lm import RecurrentLM  # noqa: E402
 from nlp_course.seq2seq import EncoderDecoder, translate  # noqa: E402
 
@@ -259,8 +259,9 @@ def test_the_package_stays_small():
     assert sum(sizes.values()) <= 10 * MEGABYTE, sizes
 
 
-def test_nothing_but_weights_is_in_their_folder():
-    assert {path.stem for path in pretrained.FOLDER.iterdir()} == set(pretrained.names())
+def test_nothing_but_weights_and_the_scaling_runs_is_in_their_folder():
+    weights = {f"{name}.safetensors" for name in pretrained.names()}
+    assert {path.name for path in pretrained.FOLDER.iterdir()} == weights | {scaling.FILE.name}
 
 
 @pytest.mark.parametrize("name", pretrained.names())

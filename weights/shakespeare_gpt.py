@@ -3,9 +3,9 @@
     python weights/shakespeare_gpt.py
 
 Trains on one core of a CPU, with the settings that nanoGPT's README gives for a CPU, and writes
-into the file what it measured besides: an LSTM of as many parameters that reads as many characters,
-and what each part of the training's recipe is worth to a smaller model. A training that was broken
-off goes on from its checkpoint in _build/weights.
+into the file what it measured besides: the same GPT at a higher learning rate, an LSTM of as many
+parameters that reads as many characters, and what each part of the training's recipe is worth to a
+smaller model. A training that was broken off goes on from its checkpoint in _build/weights.
 """
 
 from __future__ import annotations
@@ -41,8 +41,11 @@ SETTINGS: dict[str, Any] = {
     "bias": False,
 }
 SMALL: dict[str, Any] = {"dimension": 64, "heads": 4, "layers": 2, "length": TIME, "bias": False}
+RATE = 1e-3  # nanoGPT's
 LSTM_SIZE = 312  # as many parameters as the transformer
+LSTM_RATE = 3e-3
 RECIPE_STEPS = 400
+RECIPE_RATES = (3e-3, 1e-2, 3e-2)
 RECIPE_CHARACTERS = 20_000  # of the validation part, to judge a recipe by
 SEEDS = (0, 1, 2)
 
@@ -52,18 +55,29 @@ def nearly_to_zero(done: float) -> float:
     return 0.1 + 0.9 * training.cosine(done)
 
 
-def adamw(model: nn.Module, rate: float, weight_decay: float = 0.1) -> torch.optim.Optimizer:
-    """AdamW; only matrices are made smaller, not the factors of norms."""
+def decayed(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """Parameters for an optimizer; only matrices are made smaller, not the factors of norms."""
     matrices = [p for p in model.parameters() if p.ndim > 1]
     vectors = [p for p in model.parameters() if p.ndim == 1]
-    groups = [
+    return [
         {"params": matrices, "weight_decay": weight_decay},
         {"params": vectors, "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.99))
 
 
-def train_gpt(train: np.ndarray, valid: np.ndarray, size: int) -> tuple[TransformerLM, float]:
+def adamw(model: nn.Module, rate: float, weight_decay: float = 0.1) -> torch.optim.Optimizer:
+    """Each step makes the matrices smaller by a share of themselves."""
+    return torch.optim.AdamW(decayed(model, weight_decay), lr=rate, betas=(0.9, 0.99))
+
+
+def adam(model: nn.Module, rate: float, weight_decay: float) -> torch.optim.Optimizer:
+    """The decay is a part of the gradient, and is divided as that is."""
+    return torch.optim.Adam(decayed(model, weight_decay), lr=rate, betas=(0.9, 0.99))
+
+
+def train_gpt(
+    train: np.ndarray, valid: np.ndarray, size: int, rate: float
+) -> tuple[TransformerLM, float]:
     """The transformer, and seconds of CPU without validation."""
     looking = 0.0
 
@@ -83,13 +97,13 @@ def train_gpt(train: np.ndarray, valid: np.ndarray, size: int) -> tuple[Transfor
         causal_lm.next_token_loss,
         causal.random_blocks(train, TIME, BATCH_SIZE, STEPS),
         steps=STEPS,
-        optimizer=adamw(model, 1e-3),
+        optimizer=adamw(model, rate),
         schedule=nearly_to_zero,
         warmup=100,
         clip=1.0,
         validate=validate,
         every=500,
-        checkpoint=ROOT / "_build" / "weights" / "shakespeare_gpt.pt",
+        checkpoint=ROOT / "_build" / "weights" / f"shakespeare_gpt_{rate:g}.pt",
         device="cpu",
     )
     return model, time.process_time() - start - looking
@@ -110,7 +124,7 @@ def train_lstm(train: str, valid: str) -> dict[str, float]:
         recurrent_lm.StreamLoss(),
         recurrent_lm.streams(read, characters, BATCH_SIZE, TIME),
         steps=STEPS,
-        learning_rate=3e-3,
+        learning_rate=LSTM_RATE,
         schedule=nearly_to_zero,
         warmup=100,
         clip=1.0,
@@ -120,62 +134,68 @@ def train_lstm(train: str, valid: str) -> dict[str, float]:
     seconds = time.process_time() - start
     nats = -model.log_probabilities(judged)
     parameters = sum(p.numel() for p in model.parameters())
-    return {"parameters": parameters, "seconds": round(seconds), "nats": round(nats.mean(), 4)}
+    return {
+        "rate": LSTM_RATE,
+        "parameters": parameters,
+        "seconds": round(seconds),
+        "nats": round(nats.mean(), 4),
+    }
+
+
+VARIANTS: dict[str, dict[str, Any]] = {
+    "all": {},
+    "no warm-up": {"warmup": 0},
+    "constant rate": {"schedule": training.constant},
+    "no clipping": {"clip": None},
+    "no warm-up, no clipping": {"warmup": 0, "clip": None},
+    "no weight decay": {"optimizer": lambda m, rate: adamw(m, rate, 0.0)},
+    "Adam, 0.1 in the gradient": {"optimizer": lambda m, rate: adam(m, rate, 0.1)},
+    "Adam, 0.001 in the gradient": {"optimizer": lambda m, rate: adam(m, rate, 1e-3)},
+    "SGD with momentum": {
+        "optimizer": lambda m, rate: torch.optim.SGD(m.parameters(), lr=30 * rate, momentum=0.9)
+    },
+}
+
+
+def recipe(
+    train: np.ndarray, valid: np.ndarray, size: int, rate: float, changes: dict[str, Any]
+) -> list[float | None]:
+    """Nats a character of small models, a seed each; None where a loss was not finite."""
+    results: list[float | None] = []
+    for seed in SEEDS:
+        training.set_seed(seed)
+        model = TransformerLM(size, Settings(**SMALL))
+        chosen: dict[str, Any] = {"schedule": nearly_to_zero, "warmup": 40, "clip": 1.0, **changes}
+        optimizer = chosen.pop("optimizer", adamw)(model, rate)
+        try:
+            training.train(
+                model,
+                causal_lm.next_token_loss,
+                causal.random_blocks(train, TIME, BATCH_SIZE, RECIPE_STEPS),
+                steps=RECIPE_STEPS,
+                optimizer=optimizer,
+                device="cpu",
+                seed=seed,
+                progress=False,
+                **chosen,
+            )
+            nats = causal_lm.token_nats(model, valid[:RECIPE_CHARACTERS], TIME).mean()
+            results.append(round(float(nats), 4))
+        except FloatingPointError:
+            results.append(None)
+    return results
 
 
 def recipes(
     train: np.ndarray, valid: np.ndarray, size: int
 ) -> dict[str, dict[str, list[float | None]]]:
-    """Nats a character of small models whose training lacks a part, at two learning rates.
-
-    None where a loss was not finite.
-    """
-    batches = causal.random_blocks(train, TIME, BATCH_SIZE, RECIPE_STEPS)
-    whole: dict[str, Any] = {"schedule": nearly_to_zero, "warmup": 40, "clip": 1.0}
-    variants: dict[str, dict[str, Any]] = {
-        "all": {},
-        "no warm-up": {"warmup": 0},
-        "constant rate": {"schedule": training.constant},
-        "no clipping": {"clip": None},
-        "no warm-up, no clipping": {"warmup": 0, "clip": None},
-        "no weight decay": {"optimizer": lambda m, rate: adamw(m, rate, 0.0)},
-        "Adam, decay in the gradient": {
-            "optimizer": lambda m, rate: torch.optim.Adam(
-                m.parameters(), lr=rate, betas=(0.9, 0.99), weight_decay=0.1
-            )
-        },
-        "SGD with momentum": {
-            "optimizer": lambda m, rate: torch.optim.SGD(m.parameters(), lr=30 * rate, momentum=0.9)
-        },
-    }
+    """What is left if the training lacks a part, by the part and the learning rate."""
     found: dict[str, dict[str, list[float | None]]] = {}
-    for name, changes in variants.items():
+    for name, changes in VARIANTS.items():
         found[name] = {}
-        for rate in (3e-3, 3e-2):
-            results: list[float | None] = []
-            for seed in SEEDS:
-                training.set_seed(seed)
-                model = TransformerLM(size, Settings(**SMALL))
-                chosen = {**whole, **changes}
-                optimizer = chosen.pop("optimizer", adamw)(model, rate)
-                try:
-                    training.train(
-                        model,
-                        causal_lm.next_token_loss,
-                        batches,
-                        steps=RECIPE_STEPS,
-                        optimizer=optimizer,
-                        device="cpu",
-                        seed=seed,
-                        progress=False,
-                        **chosen,
-                    )
-                    nats = causal_lm.token_nats(model, valid[:RECIPE_CHARACTERS], TIME).mean()
-                    results.append(round(float(nats), 4))
-                except FloatingPointError:
-                    results.append(None)
-            found[name][f"{rate:g}"] = results
-            print(name, rate, results, flush=True)
+        for rate in RECIPE_RATES:
+            found[name][f"{rate:g}"] = recipe(train, valid, size, rate, changes)
+            print(name, rate, found[name][f"{rate:g}"], flush=True)
     return found
 
 
@@ -187,10 +207,12 @@ def main() -> None:
     ids = characters.encode(corpus.text)
     border = len(ids) * 9 // 10
     train, valid = np.split(ids, [border])
-    model, seconds = train_gpt(train, valid, len(characters))
+    model, seconds = train_gpt(train, valid, len(characters), RATE)
     model.half().float()  # what is measured is what is written
     nats = causal_lm.token_nats(model, valid, TIME)
     overlapping = causal_lm.token_nats(model, valid, TIME, stride=TIME // 4)
+    faster, _ = train_gpt(train, valid, len(characters), LSTM_RATE)
+    faster_nats = float(causal_lm.token_nats(faster, valid, TIME).mean())
     about = {
         "script": f"weights/{Path(__file__).name}",
         "data": "Tiny Shakespeare, characters; the first nine tenths",
@@ -200,6 +222,7 @@ def main() -> None:
         "seconds": round(seconds),
         "nats_a_character_on_valid": round(float(nats.mean()), 4),
         "nats_with_stride_16": round(float(overlapping.mean()), 4),
+        "nats_at_the_rate_of_the_lstm": round(faster_nats, 4),
         "lstm": train_lstm(corpus.text[:border], corpus.text[border:]),
         "recipes": recipes(train, valid, len(characters)),
         "recipe_settings": {**SMALL, "steps": RECIPE_STEPS, "seeds": SEEDS},
