@@ -241,6 +241,11 @@ MUTANTS["q03-masks"] = {
     ),
     "not used": _masks(scores="products", filled="weights"),
     "after softmax": _masks(scores="products"),
+    "after softmax, divided by the sum": _masks(
+        scores="products",
+        filled="(lambda w: (w / w.sum(dim=-1, keepdim=True)).nan_to_num(0.0))"
+        "(weights.masked_fill(~mask, 0.0))",
+    ),
     "zeros before softmax": _masks(scores="products.masked_fill(~mask, 0.0)", filled="weights"),
     "multiplied by the mask": _masks(scores="products * mask", filled="weights"),
     "turned round": _masks(
@@ -324,6 +329,7 @@ ALTERNATIVES["q03-masks"] = {
 def _heads(**parts: str) -> str:
     """The three functions of q04, with one part changed."""
     part = {
+        "mask": "mask",
         "check": "if d % heads:\n                raise ValueError('heads must divide d')",
         "split": "x.reshape(B, T, heads, d // heads).transpose(1, 2)",
         "merge": "x.transpose(1, 2).flatten(2)",
@@ -348,12 +354,17 @@ def _heads(**parts: str) -> str:
             query = split_heads({part["query"]}, heads)
             key = split_heads({part["key"]}, heads)
             value = split_heads({part["value"]}, heads)
+            mask = {part["mask"]}
             output = {part["attended"]}
             return {part["output"]}
     """
 
 
 _SDPA = "F.scaled_dot_product_attention"
+_WRITTEN_OUT = (  # a low score takes all weight where there is no other
+    "(query @ key.mT / query.shape[-1] ** 0.5).masked_fill("
+    "torch.tensor(False) if mask is None else ~mask, {score}).softmax(-1) @ value"
+)
 MUTANTS["q04-heads"] = {
     "split: reshape alone": _heads(split="x.reshape(B, heads, T, d // heads)"),
     "split: heads after tokens": _heads(split="x.reshape(B, T, heads, d // heads)"),
@@ -385,6 +396,24 @@ MUTANTS["q04-heads"] = {
     "mask turned round": _heads(
         attended=f"{_SDPA}(query, key, value, attn_mask=None if mask is None else ~mask)"
     ),
+    "nothing allowed: nan": _heads(attended=_WRITTEN_OUT.format(score="-torch.inf")),
+    "nothing allowed: all alike": _heads(attended=_WRITTEN_OUT.format(score="-1e9")),
+    "nothing allowed: sees all": _heads(
+        mask="None if mask is None else mask | ~mask.any(dim=-1, keepdim=True)"
+    ),
+    "mask: two axes more, whatever it has": _heads(
+        mask="None if mask is None else mask[None, None]"
+    ),
+    "mask: an axis for heads, whatever it has": _heads(
+        mask="None if mask is None else mask.unsqueeze(1)"
+    ),
+    "mask: the first text's for all": _heads(
+        mask="mask[:1] if mask is not None and mask.ndim == 4 else mask"
+    ),
+    "mask: the first head's for all": _heads(
+        mask="mask[:, :1] if mask is not None and mask.ndim == 4 else mask"
+    ),
+    "mask: the first query's for all": _heads(mask="None if mask is None else mask[..., :1, :]"),
     "always causal": _heads(
         attended=f"{_SDPA}(query, key, value, is_causal=True) if mask is None "
         f"else {_SDPA}(query, key, value, attn_mask=mask)"
@@ -401,7 +430,8 @@ MUTANTS["q04-heads"] = {
 ALTERNATIVES["q04-heads"] = {
     "written out": _heads(
         attended="torch.softmax((query @ key.mT / query.shape[-1] ** 0.5) if mask is None else "
-        "(query @ key.mT / query.shape[-1] ** 0.5).masked_fill(~mask, -torch.inf), dim=-1) @ value"
+        "(query @ key.mT / query.shape[-1] ** 0.5).masked_fill(~mask, -torch.inf), dim=-1)"
+        ".nan_to_num(0.0) @ value"
     ),
     "head by head": """
         def split_heads(x, heads):
@@ -428,7 +458,10 @@ ALTERNATIVES["q04-heads"] = {
                         mask, (len(x), heads, x.shape[1], memory.shape[1])
                     )
                     scores = scores.masked_fill(~whole[:, head], -torch.inf)
-                outputs.append(scores.softmax(dim=-1) @ v)
+                weights = scores.softmax(dim=-1)
+                if mask is not None:
+                    weights = weights.masked_fill(~whole[:, head], 0.0)
+                outputs.append(weights @ v)
             return torch.cat(outputs, dim=2) @ parameters["W_o"]
     """,
     "einsum and unflatten": """
@@ -450,8 +483,9 @@ ALTERNATIVES["q04-heads"] = {
             )
             scores = torch.einsum("bhid,bhjd->bhij", q, k) * q.shape[3] ** -0.5
             if mask is not None:
-                scores = scores + torch.where(mask, 0.0, -torch.inf).to(scores.dtype)
-            output = torch.einsum("bhij,bhjd->bhid", F.softmax(scores, -1), v)
+                scores = scores + torch.where(mask, 0.0, -1e30).to(scores.dtype)
+            weights = F.softmax(scores, -1) * (1 if mask is None else mask)
+            output = torch.einsum("bhij,bhjd->bhid", weights, v)
             return F.linear(merge_heads(output), parameters["W_o"].T)
     """,
 }
@@ -463,10 +497,11 @@ def _waves(**parts: str) -> str:
         "check": "if d % 2:\n                raise ValueError('d must be even')",
         "exponents": "-torch.arange(0, d, 2, dtype=torch.float64) / d",
         "places": "torch.arange(length)",
-        "waves": "torch.stack([angles.sin(), angles.cos()], dim=2).flatten(1)",
+        "waves": "torch.cat([angles.sin(), angles.cos()], dim=1)",
         "type": ".float()",
         "angle": "k * 10000.0 ** (-2 * i / d)",
         "block": "[[cosine, -sine], [sine, cosine]]",
+        "pair": "[i, i + d // 2]",
     } | parts
     return f"""
         import math
@@ -483,14 +518,20 @@ def _waves(**parts: str) -> str:
             for i in range(d // 2):
                 angle = {part["angle"]}
                 sine, cosine = math.sin(angle), math.cos(angle)
-                M[2 * i : 2 * i + 2, 2 * i : 2 * i + 2] = torch.tensor({part["block"]})
+                pair = torch.tensor({part["pair"]})
+                M[pair[:, None], pair] = torch.tensor({part["block"]})
             return M
     """
 
 
+_SIDE_BY_SIDE = "torch.stack([angles.sin(), angles.cos()], dim=2).flatten(1)"
 MUTANTS["q05-sinusoid"] = {
-    "cosine first": _waves(waves="torch.stack([angles.cos(), angles.sin()], dim=2).flatten(1)"),
-    "sines, then cosines": _waves(waves="torch.cat([angles.sin(), angles.cos()], dim=1)"),
+    "cosines first": _waves(waves="torch.cat([angles.cos(), angles.sin()], dim=1)"),
+    "side by side, as in the chapter": _waves(waves=_SIDE_BY_SIDE),
+    "side by side, cosine first": _waves(
+        waves="torch.stack([angles.cos(), angles.sin()], dim=2).flatten(1)"
+    ),
+    "both side by side": _waves(waves=_SIDE_BY_SIDE, pair="[2 * i, 2 * i + 1]"),
     "places from 1": _waves(places="torch.arange(1, length + 1)"),
     "half the exponent": _waves(exponents="-torch.arange(0, d, 2, dtype=torch.float64) / d / 2"),
     "twice the exponent": _waves(exponents="-torch.arange(0, d, 2, dtype=torch.float64) * 2 / d"),
@@ -500,23 +541,34 @@ MUTANTS["q05-sinusoid"] = {
             if d % 2:
                 raise ValueError("d must be even")
             angles = torch.arange(length)[:, None] * 10000.0 ** (-torch.arange(d) / d)
-            P = torch.zeros(length, d)
-            P[:, 0::2], P[:, 1::2] = angles[:, 0::2].sin(), angles[:, 1::2].cos()
-            return P
+            return torch.cat([angles[:, 0::2].sin(), angles[:, 1::2].cos()], dim=1)
 
 
         def shift(k, d):
-            M = torch.zeros(d, d)
-            for i in range(d // 2):
-                a = torch.tensor(k * 10000.0 ** (-2 * i / d))
-                M[2 * i, 2 * i], M[2 * i, 2 * i + 1] = a.cos(), -a.sin()
-                M[2 * i + 1, 2 * i], M[2 * i + 1, 2 * i + 1] = a.sin(), a.cos()
-            return M
+            a = k * 10000.0 ** (-torch.arange(0, d, 2) / d)
+            sines, cosines = torch.diag(a.sin()), torch.diag(a.cos())
+            return torch.cat([torch.cat([cosines, -sines], 1), torch.cat([sines, cosines], 1)])
     """,
     "float64": _waves(type=""),
-    "odd d goes through": _waves(
-        check="pass", waves="torch.stack([angles.sin(), angles.cos()], dim=2).flatten(1)[:, :d]"
+    "odd d goes through": _waves(check="pass"),
+    "shift: side by side, as in the chapter": _waves(pair="[2 * i, 2 * i + 1]"),
+    "shift: the chapter's matrix, for columns": _waves(
+        pair="[2 * i, 2 * i + 1]", block="[[cosine, sine], [-sine, cosine]]"
     ),
+    "shift: halves in, side by side out": """
+        def sinusoids(length, d):
+            if d % 2:
+                raise ValueError("d must be even")
+            angles = torch.arange(length)[:, None] * 10000.0 ** (-torch.arange(0, d, 2) / d)
+            return torch.cat([angles.sin(), angles.cos()], dim=1)
+
+
+        def shift(k, d):
+            a = k * 10000.0 ** (-torch.arange(0, d, 2) / d)
+            sines, cosines = torch.diag(a.sin()), torch.diag(a.cos())
+            to_sines, to_cosines = torch.cat([cosines, sines]), torch.cat([-sines, cosines])
+            return torch.stack([to_sines, to_cosines], dim=2).flatten(1)
+    """,
     "shift: goes back": _waves(block="[[cosine, sine], [-sine, cosine]]"),
     "shift: a reflection": _waves(block="[[cosine, sine], [sine, -cosine]]"),
     "shift: cosines alone": _waves(block="[[cosine, 0.0], [0.0, cosine]]"),
@@ -528,7 +580,7 @@ MUTANTS["q05-sinusoid"] = {
             if d % 2:
                 raise ValueError("d must be even")
             angles = torch.arange(length)[:, None] * 10000.0 ** (-torch.arange(0, d, 2) / d)
-            return torch.stack([angles.sin(), angles.cos()], dim=2).flatten(1)
+            return torch.cat([angles.sin(), angles.cos()], dim=1)
 
 
         def shift(k, d):
@@ -547,22 +599,24 @@ ALTERNATIVES["q05-sinusoid"] = {
                 raise ValueError("an odd d has no pairs")
             P = torch.empty(length, d)
             for p in range(length):
-                for i in range(0, d, 2):
-                    P[p, i] = math.sin(p / 10000 ** (i / d))
-                    P[p, i + 1] = math.cos(p / 10000 ** (i / d))
+                for i in range(d // 2):
+                    P[p, i] = math.sin(p / 10000 ** (2 * i / d))
+                    P[p, i + d // 2] = math.cos(p / 10000 ** (2 * i / d))
             return P
 
 
         def shift(k, d):
-            blocks = []
-            for i in range(0, d, 2):
-                a = k / 10000 ** (i / d)
-                blocks.append(
-                    torch.tensor([[math.cos(a), -math.sin(a)], [math.sin(a), math.cos(a)]])
-                )
-            return torch.block_diag(*blocks)
+            M = torch.zeros(d, d)
+            for i in range(d // 2):
+                j, a = i + d // 2, k / 10000 ** (2 * i / d)
+                M[i, i] = M[j, j] = math.cos(a)
+                M[j, i], M[i, j] = math.sin(a), -math.sin(a)
+            return M
     """,
-    "float32 and slices": """
+    "float32, and the chapter's matrix reordered": """
+        import math
+
+
         def sinusoids(length, d):
             if d % 2 != 0:
                 raise ValueError("d must be even")
@@ -570,38 +624,38 @@ ALTERNATIVES["q05-sinusoid"] = {
                 torch.arange(0, d, 2).float() * (-np.log(10000.0) / d)
             )
             P = torch.zeros(length, d)
-            P[:, 0::2] = torch.sin(angles)
-            P[:, 1::2] = torch.cos(angles)
+            P[:, : d // 2] = torch.sin(angles)
+            P[:, d // 2 :] = torch.cos(angles)
             return P
 
 
         def shift(k, d):
-            a = k * torch.pow(10000.0, -torch.arange(0, d, 2).float() / d)
-            even, M = torch.arange(0, d, 2), torch.zeros(d, d)
-            M[even, even] = M[even + 1, even + 1] = a.cos()
-            M[even + 1, even], M[even, even + 1] = a.sin(), -a.sin()
-            return M
+            blocks = []
+            for a in (k * 10000.0 ** (-torch.arange(0, d, 2).float() / d)).tolist():
+                rows = [[math.cos(a), -math.sin(a)], [math.sin(a), math.cos(a)]]
+                blocks.append(torch.tensor(rows))
+            order = torch.cat([torch.arange(0, d, 2), torch.arange(1, d, 2)])
+            return torch.block_diag(*blocks)[order][:, order]
     """,
     "solved for": """
         def sinusoids(length, d):
             if d % 2:
                 raise ValueError("d must be even")
             p, i = np.arange(length)[:, None], np.arange(d)[None]
-            angles = p * 10000.0 ** (-2 * (i // 2) / d)
-            return torch.tensor(np.where(i % 2, np.cos(angles), np.sin(angles))).float()
+            angles = p * 10000.0 ** (-2 * (i % (d // 2)) / d)
+            return torch.tensor(np.where(i < d // 2, np.sin(angles), np.cos(angles))).float()
 
 
         def shift(k, d):
-            M = torch.zeros(d, d)
-            for i in range(d // 2):
+            M, half = np.zeros((d, d)), d // 2
+            for i in range(half):
                 w = 10000.0 ** (-2 * i / d)
-                # Two places, a quarter of a wave apart, are all that a block of two rows needs.
+                # Two places, a quarter of a wave apart, are all that a pair needs.
                 at = np.array([0.0, np.pi / 2 / w])
                 here = np.stack([np.sin(at * w), np.cos(at * w)], 1)
                 there = np.stack([np.sin((at + k) * w), np.cos((at + k) * w)], 1)
-                block = torch.tensor(np.linalg.solve(here, there))
-                M[2 * i : 2 * i + 2, 2 * i : 2 * i + 2] = block.float()
-            return M
+                M[i::half, i::half] = np.linalg.solve(here, there)
+            return torch.tensor(M).float()
     """,
 }
 
@@ -609,110 +663,168 @@ ALTERNATIVES["q05-sinusoid"] = {
 def _rotary(**parts: str) -> str:
     """The rotation of q06, with one part changed."""
     part = {
-        "check": "if d % 2:\n                raise ValueError('d must be even')",
-        "exponents": "-torch.arange(0, d, 2, dtype=torch.float64) / d",
+        "check": "if turned % 2 or turned > d:\n                raise ValueError('no pairs')",
+        "exponents": "-torch.arange(0, turned, 2, dtype=torch.float64) / turned",
         "places": "torch.arange(start, start + T)",
         "sine": "angles.sin().to(x.dtype)",
-        "pairs": "first, second = x[..., : d // 2], x[..., d // 2 :]",
+        "head": "x[..., :turned]",
+        "rest": "x[..., turned:]",
+        "pairs": "first, second = head[..., ::2], head[..., 1::2]",
         "y": "first * cosines - second * sines",
         "z": "first * sines + second * cosines",
-        "returned": "torch.cat([y, z], dim=-1)",
+        "moved": "torch.stack([y, z], dim=-1).flatten(-2)",
+        "returned": "torch.cat([moved, rest], dim=-1)",
     } | parts
     return f"""
-        def rotate(x, start=0):
+        def rotate(x, turned, start=0):
             T, d = x.shape[-2:]
             {part["check"]}
             angles = {part["places"]}[:, None] * 10000.0 ** ({part["exponents"]})
             cosines, sines = angles.cos().to(x.dtype), {part["sine"]}
+            head, rest = {part["head"]}, {part["rest"]}
             {part["pairs"]}
             y = {part["y"]}
             z = {part["z"]}
+            moved = {part["moved"]}
             return {part["returned"]}
     """
 
 
+_HALVES = "first, second = head.chunk(2, dim=-1)"
 MUTANTS["q06-rotary"] = {
     "the other way": _rotary(
         y="first * cosines + second * sines", z="second * cosines - first * sines"
     ),
     "both signs plus": _rotary(y="first * cosines + second * sines"),
     "second from the turned first": _rotary(z="y * sines + second * cosines"),
-    "neighbours are pairs": _rotary(
-        pairs="first, second = x[..., ::2], x[..., 1::2]",
-        returned="torch.stack([y, z], dim=-1).flatten(-2)",
+    "halves are pairs, as in the package": _rotary(
+        pairs=_HALVES, moved="torch.cat([y, z], dim=-1)"
     ),
-    "neighbours in, halves out": _rotary(pairs="first, second = x[..., ::2], x[..., 1::2]"),
-    "halves in, neighbours out": _rotary(returned="torch.stack([y, z], dim=-1).flatten(-2)"),
-    "start not used": _rotary(places="torch.arange(T)"),
-    "places from 1": _rotary(places="torch.arange(start + 1, start + T + 1)"),
-    "one place for all": _rotary(places="torch.full((T,), start)"),
-    "half the exponent": _rotary(exponents="-torch.arange(0, d, 2, dtype=torch.float64) / d / 2"),
-    "twice the exponent": _rotary(exponents="-torch.arange(0, d, 2, dtype=torch.float64) * 2 / d"),
-    "one frequency": _rotary(exponents="torch.zeros(d // 2)"),
-    "a wave added": _rotary(y="first + cosines", z="second + sines"),
-    "length not kept": _rotary(y="first * cosines", z="second * cosines"),
-    "halves of the result swapped": _rotary(returned="torch.cat([z, y], dim=-1)"),
-    "odd d: torch's own error": _rotary(check="pass"),
-    "always float32": _rotary(returned="torch.cat([y, z], dim=-1).float()"),
-    "places in the type of x": _rotary(
-        places="torch.arange(start, start + T).to(x.dtype)",
-    ),
-    "the batch is turned": _rotary(
-        y="first * cosines[:1] - second * sines[:1]", z="first * sines[:1] + second * cosines[:1]"
-    ),
-    "changes its x": """
-        def rotate(x, start=0):
+    "halves in, neighbours out": _rotary(pairs=_HALVES),
+    "neighbours in, halves out": _rotary(moved="torch.cat([y, z], dim=-1)"),
+    "the package's, all numbers": """
+        def rotate(x, turned, start=0):
             T, d = x.shape[-2:]
-            if d % 2:
-                raise ValueError("d must be even")
+            if turned % 2 or turned > d:
+                raise ValueError("no pairs")
             angles = torch.arange(start, start + T)[:, None] * 10000.0 ** (
                 -torch.arange(0, d, 2, dtype=torch.float64) / d
             )
             cosines, sines = angles.cos().to(x.dtype), angles.sin().to(x.dtype)
-            first, second = x[..., : d // 2].clone(), x[..., d // 2 :].clone()
-            x[..., : d // 2] = first * cosines - second * sines
-            x[..., d // 2 :] = first * sines + second * cosines
+            first, second = x.chunk(2, dim=-1)
+            return torch.cat(
+                [first * cosines - second * sines, first * sines + second * cosines], dim=-1
+            )
+    """,
+    "all numbers are turned": """
+        def rotate(x, turned, start=0):
+            T, d = x.shape[-2:]
+            if turned % 2 or turned > d:
+                raise ValueError("no pairs")
+            even = d - d % 2
+            angles = torch.arange(start, start + T)[:, None] * 10000.0 ** (
+                -torch.arange(0, even, 2, dtype=torch.float64) / even
+            )
+            cosines, sines = angles.cos().to(x.dtype), angles.sin().to(x.dtype)
+            y = x.clone()
+            first, second = x[..., 0:even:2], x[..., 1:even:2]
+            y[..., 0:even:2] = first * cosines - second * sines
+            y[..., 1:even:2] = first * sines + second * cosines
+            return y
+    """,
+    "the last numbers are turned": _rotary(
+        head="x[..., d - turned :]",
+        rest="x[..., : d - turned]",
+        returned="torch.cat([rest, moved], dim=-1)",
+    ),
+    "the rest in front": _rotary(returned="torch.cat([rest, moved], dim=-1)"),
+    "the rest is lost": _rotary(returned="moved"),
+    "the rest is zeros": _rotary(rest="torch.zeros_like(x[..., turned:])"),
+    "frequencies of all d": _rotary(
+        exponents="-torch.arange(0, turned, 2, dtype=torch.float64) / d"
+    ),
+    "start not used": _rotary(places="torch.arange(T)"),
+    "places from 1": _rotary(places="torch.arange(start + 1, start + T + 1)"),
+    "one place for all": _rotary(places="torch.full((T,), start)"),
+    "half the exponent": _rotary(
+        exponents="-torch.arange(0, turned, 2, dtype=torch.float64) / turned / 2"
+    ),
+    "twice the exponent": _rotary(
+        exponents="-torch.arange(0, turned, 2, dtype=torch.float64) * 2 / turned"
+    ),
+    "one frequency": _rotary(exponents="torch.zeros(turned // 2)"),
+    "a wave added": _rotary(y="first + cosines", z="second + sines"),
+    "length not kept": _rotary(y="first * cosines", z="second * cosines"),
+    "pairs swapped in the result": _rotary(moved="torch.stack([z, y], dim=-1).flatten(-2)"),
+    "odd: torch's own error": _rotary(check="pass"),
+    "more than there are: torch's own error": _rotary(
+        check="if turned % 2:\n                raise ValueError('no pairs')",
+    ),
+    "odd d is refused": _rotary(
+        check="if d % 2 or turned % 2 or turned > d:\n                raise ValueError('no pairs')",
+    ),
+    "always float32": _rotary(returned="torch.cat([moved, rest], dim=-1).float()"),
+    "places in the type of x": _rotary(places="torch.arange(start, start + T).to(x.dtype)"),
+    "the batch is turned": _rotary(
+        y="first * cosines[:1] - second * sines[:1]", z="first * sines[:1] + second * cosines[:1]"
+    ),
+    "changes its x": """
+        def rotate(x, turned, start=0):
+            T, d = x.shape[-2:]
+            if turned % 2 or turned > d:
+                raise ValueError("no pairs")
+            angles = torch.arange(start, start + T)[:, None] * 10000.0 ** (
+                -torch.arange(0, turned, 2, dtype=torch.float64) / turned
+            )
+            cosines, sines = angles.cos().to(x.dtype), angles.sin().to(x.dtype)
+            first, second = x[..., 0:turned:2].clone(), x[..., 1:turned:2].clone()
+            x[..., 0:turned:2] = first * cosines - second * sines
+            x[..., 1:turned:2] = first * sines + second * cosines
             return x
     """,
 }
 ALTERNATIVES["q06-rotary"] = {
-    "rotate half": """
-        def rotate(x, start=0):
-            d = x.shape[-1]
-            if d % 2:
-                raise ValueError("odd")
-            w = 1.0 / 10000 ** (torch.arange(0, d, 2).float() / d)
+    "rotate every two, as GPT-J": """
+        def rotate(x, turned, start=0):
+            if turned % 2 or turned > x.shape[-1]:
+                raise ValueError("odd, or too many")
+            w = 1.0 / 10000 ** (torch.arange(0, turned, 2).float() / turned)
             angles = torch.outer(torch.arange(start, start + x.shape[-2]).float(), w)
-            angles = torch.cat([angles, angles], dim=-1)
-            half = torch.cat([-x[..., d // 2 :], x[..., : d // 2]], dim=-1)
-            return (x.float() * angles.cos() + half.float() * angles.sin()).to(x.dtype)
+            angles = angles.repeat_interleave(2, dim=-1)
+            head = x[..., :turned].float()
+            other = torch.stack([-head[..., 1::2], head[..., ::2]], dim=-1).flatten(-2)
+            moved = (head * angles.cos() + other * angles.sin()).to(x.dtype)
+            return torch.cat([moved, x[..., turned:]], dim=-1)
     """,
     "complex numbers": """
-        def rotate(x, start=0):
+        def rotate(x, turned, start=0):
             T, d = x.shape[-2], x.shape[-1]
-            if d % 2 != 0:
-                raise ValueError(f"d must be even, got {d}")
-            first, second = x.double().chunk(2, dim=-1)
+            if turned % 2 != 0 or d < turned:
+                raise ValueError(f"{turned} of {d}")
+            pairs = x[..., :turned].double().unflatten(-1, (-1, 2)).contiguous()
             places = torch.arange(T, dtype=torch.float64) + start
-            angles = places[:, None] * 10000.0 ** (-2 * torch.arange(d // 2).double() / d)
-            turned = torch.complex(first, second) * torch.polar(torch.ones_like(angles), angles)
-            return torch.cat([turned.real, turned.imag], dim=-1).to(x.dtype)
+            w = 10000.0 ** (-2 * torch.arange(turned // 2).double() / turned)
+            angles = places[:, None] * w
+            moved = torch.view_as_complex(pairs) * torch.polar(torch.ones_like(angles), angles)
+            y = x.clone()
+            y[..., :turned] = torch.view_as_real(moved).flatten(-2).to(x.dtype)
+            return y
     """,
     "pair by pair": """
         import math
 
 
-        def rotate(x, start=0):
+        def rotate(x, turned, start=0):
             T, d = x.shape[-2:]
-            if d % 2:
+            if turned % 2 or turned > d:
                 raise ValueError("the numbers go in pairs")
-            y = torch.zeros_like(x)
+            y = x.clone()
             for t in range(T):
-                for i in range(d // 2):
-                    angle = (start + t) * 10000 ** (-2 * i / d)
+                for i in range(0, turned, 2):
+                    angle = (start + t) * 10000 ** (-i / turned)
                     c, s = math.cos(angle), math.sin(angle)
-                    a, b = x[..., t, i], x[..., t, i + d // 2]
-                    y[..., t, i], y[..., t, i + d // 2] = a * c - b * s, a * s + b * c
+                    a, b = x[..., t, i], x[..., t, i + 1]
+                    y[..., t, i], y[..., t, i + 1] = a * c - b * s, a * s + b * c
             return y
     """,
 }
@@ -722,45 +834,61 @@ def _norm(**parts: str) -> str:
     """Both functions of q07, with one part changed."""
     part = {
         "mean": "x.mean(dim=-1, keepdim=True)",
-        "s": "(c.square().mean(dim=-1, keepdim=True) + epsilon).sqrt()",
-        "output": "gain * c / s + bias",
+        "root": "(c.square().mean(dim=-1, keepdim=True) + epsilon).sqrt()",
+        "y": "c / s",
+        "output": "gain * y + bias",
+        "kept": '"y": y, "s": s',
         "w": "gain * upstream",
         "x": "(w - w.mean(dim=-1, keepdim=True) - y * (w * y).mean(dim=-1, keepdim=True)) / s",
-        "gain": "(upstream * y).flatten(0, -2).sum(dim=0) if x.ndim > 1 else upstream * y",
-        "bias": "upstream.flatten(0, -2).sum(dim=0) if x.ndim > 1 else upstream.clone()",
+        "gain": "(upstream * y).reshape(-1, y.shape[-1]).sum(dim=0)",
+        "bias": "upstream.reshape(-1, y.shape[-1]).sum(dim=0)",
     } | parts
     return f"""
         def layer_norm(x, gain, bias, epsilon):
             c = x - {part["mean"]}
-            s = {part["s"]}
-            return {part["output"]}
+            s = {part["root"]}
+            y = {part["y"]}
+            return {{"output": {part["output"]}, {part["kept"]}}}
 
 
-        def layer_norm_backward(x, gain, upstream, epsilon):
-            c = x - x.mean(dim=-1, keepdim=True)
-            s = (c.square().mean(dim=-1, keepdim=True) + epsilon).sqrt()
-            y, w = c / s, {part["w"]}
+        def layer_norm_backward(y, s, gain, upstream):
+            w = {part["w"]}
             return {{"x": {part["x"]}, "gain": {part["gain"]}, "bias": {part["bias"]}}}
     """
 
 
 MUTANTS["q07-layer-norm"] = {
-    "divides by d - 1": _norm(s="(x.var(dim=-1, keepdim=True) + epsilon).sqrt()"),
-    "ε outside the root": _norm(s="c.square().mean(dim=-1, keepdim=True).sqrt() + epsilon"),
-    "ε outside, d - 1": _norm(s="x.std(dim=-1, keepdim=True) + epsilon"),
-    "ε forgotten": _norm(s="c.square().mean(dim=-1, keepdim=True).sqrt()"),
-    "no root": _norm(s="c.square().mean(dim=-1, keepdim=True) + epsilon"),
-    "mean stays": _norm(mean="0"),
-    "RMS": _norm(mean="0", s="(x.square().mean(dim=-1, keepdim=True) + epsilon).sqrt()"),
+    "divides by d - 1": _norm(root="(x.var(dim=-1, keepdim=True) + epsilon).sqrt()"),
+    "ε outside the root": _norm(root="c.square().mean(dim=-1, keepdim=True).sqrt() + epsilon"),
+    "ε outside, d - 1": _norm(root="x.std(dim=-1, keepdim=True) + epsilon"),
+    "ε forgotten": _norm(root="c.square().mean(dim=-1, keepdim=True).sqrt()"),
+    "no root": _norm(root="c.square().mean(dim=-1, keepdim=True) + epsilon"),
+    "mean stays": _norm(mean="0", root="(x.var(-1, correction=0, keepdim=True) + epsilon).sqrt()"),
+    "RMS": _norm(mean="0"),
     "over the tokens": _norm(
         mean="x.mean(dim=0, keepdim=True)",
-        s="(c.square().mean(dim=0, keepdim=True) + epsilon).sqrt()",
+        root="(c.square().mean(dim=0, keepdim=True) + epsilon).sqrt()",
+        kept='"y": y, "s": s.mean(-1, keepdim=True).expand(*x.shape[:-1], 1)',
     ),
-    "over the whole batch": _norm(mean="x.mean()", s="(c.square().mean() + epsilon).sqrt()"),
-    "gain after bias": _norm(output="gain * (c / s + bias)"),
-    "no gain": _norm(output="c / s + bias"),
-    "no bias": _norm(output="gain * c / s"),
+    "over the whole batch": _norm(
+        mean="x.mean()",
+        root="(c.square().mean() + epsilon).sqrt()",
+        kept='"y": y, "s": s.expand(*x.shape[:-1], 1)',
+    ),
+    "gain after bias": _norm(output="gain * (y + bias)"),
+    "no gain": _norm(output="y + bias"),
+    "no bias": _norm(output="gain * y"),
+    "output alone": _norm(kept=""),
+    "y is the output": _norm(kept='"y": gain * y + bias, "s": s'),
+    "y is not divided": _norm(kept='"y": c, "s": s'),
+    "s is the variance": _norm(kept='"y": y, "s": s.square()'),
+    "s is 1/s": _norm(kept='"y": y, "s": 1 / s'),
+    "s without its axis": _norm(kept='"y": y, "s": s.squeeze(-1)'),
     "∂x: as if μ and s were fixed": _norm(x="w / s"),
+    "∂x: torch derives what it sees": _norm(
+        x="torch.autograd.grad(gain.detach() * (leaf := y.clone().requires_grad_()) / s, leaf, "
+        "upstream)[0]"
+    ),
     "∂x: s fixed": _norm(x="(w - w.mean(dim=-1, keepdim=True)) / s"),
     "∂x: μ fixed": _norm(x="(w - y * (w * y).mean(dim=-1, keepdim=True)) / s"),
     "∂x: sign of one part": _norm(
@@ -772,6 +900,9 @@ MUTANTS["q07-layer-norm"] = {
     "∂x: one sum": _norm(
         x="(w - w.mean(dim=-1, keepdim=True) - y * (w * y).sum(dim=-1, keepdim=True)) / s"
     ),
+    "∂x: the other sum": _norm(
+        x="(w - w.sum(dim=-1, keepdim=True) - y * (w * y).mean(dim=-1, keepdim=True)) / s"
+    ),
     "∂x: 1/s missing": _norm(
         x="w - w.mean(dim=-1, keepdim=True) - y * (w * y).mean(dim=-1, keepdim=True)"
     ),
@@ -780,72 +911,82 @@ MUTANTS["q07-layer-norm"] = {
         w="upstream",
         x="gain * (w - w.mean(dim=-1, keepdim=True) - y * (w * y).mean(dim=-1, keepdim=True)) / s",
     ),
-    "∂x: c in place of y": _norm(
-        x="(w - w.mean(dim=-1, keepdim=True) - c * (w * c).mean(dim=-1, keepdim=True)) / s"
+    "∂x: as if ε were 0": _norm(
+        x="(w - w.mean(dim=-1, keepdim=True) - y * (w * y).mean(dim=-1, keepdim=True) / "
+        "y.square().mean(dim=-1, keepdim=True)) / s"
     ),
-    "∂gain: y missing": _norm(
-        gain="upstream.flatten(0, -2).sum(dim=0) if x.ndim > 1 else upstream"
-    ),
-    "∂gain: gain in it": _norm(gain="(w * y).flatten(0, -2).sum(dim=0) if x.ndim > 1 else w * y"),
-    "∂gain: mean": _norm(gain="(upstream * y).flatten(0, -2).mean(dim=0) if x.ndim > 1 else w * y"),
+    "∂gain: y missing": _norm(gain="upstream.reshape(-1, y.shape[-1]).sum(dim=0)"),
+    "∂gain: gain in it": _norm(gain="(w * y).reshape(-1, y.shape[-1]).sum(dim=0)"),
+    "∂gain: mean": _norm(gain="(upstream * y).reshape(-1, y.shape[-1]).mean(dim=0)"),
     "∂gain: not added up": _norm(gain="upstream * y"),
     "∂gain: first axis alone": _norm(gain="(upstream * y).sum(dim=0)"),
-    "∂bias: gain in it": _norm(bias="w.flatten(0, -2).sum(dim=0) if x.ndim > 1 else w"),
-    "∂bias: mean": _norm(bias="upstream.flatten(0, -2).mean(dim=0) if x.ndim > 1 else upstream"),
+    "∂bias: gain in it": _norm(bias="w.reshape(-1, y.shape[-1]).sum(dim=0)"),
+    "∂bias: mean": _norm(bias="upstream.reshape(-1, y.shape[-1]).mean(dim=0)"),
     "changes its x": _norm(mean="x.mean(dim=-1, keepdim=True); x -= x.mean(dim=-1, keepdim=True)"),
+    "changes its y": _norm(w="gain * upstream; y *= 1 + 1e-3"),
 }
 ALTERNATIVES["q07-layer-norm"] = {
-    "torch derives it": """
+    "torch derives it, from an x that is made anew": """
         def layer_norm(x, gain, bias, epsilon):
-            return F.layer_norm(x, gain.shape, gain, bias, epsilon)
+            variance = x.var(dim=-1, correction=0, keepdim=True)
+            zero, one = torch.zeros_like(bias), torch.ones_like(gain)
+            return {
+                "output": F.layer_norm(x, gain.shape, gain, bias, epsilon),
+                "y": F.layer_norm(x, gain.shape, one, zero, epsilon),
+                "s": (variance + epsilon).sqrt(),
+            }
 
 
-        def layer_norm_backward(x, gain, upstream, epsilon):
+        def layer_norm_backward(y, s, gain, upstream):
             with torch.enable_grad():
-                leaves = [one.detach().clone().requires_grad_() for one in (x, gain)]
+                x, gain = (one.detach().clone().requires_grad_() for one in (y * s, gain))
                 bias = torch.zeros_like(gain).requires_grad_()
-                output = F.layer_norm(leaves[0], gain.shape, leaves[1], bias, epsilon)
-                found = torch.autograd.grad(output, [*leaves, bias], upstream)
+                c = x - x.mean(dim=-1, keepdim=True)
+                variance = c.square().mean(dim=-1, keepdim=True)
+                epsilon = (s.square() - variance).detach()
+                output = gain * c / (variance + epsilon).sqrt() + bias
+                found = torch.autograd.grad(output, [x, gain, bias], upstream)
             return dict(zip(("x", "gain", "bias"), found))
     """,
     "token by token, by the Jacobian": """
         def layer_norm(x, gain, bias, epsilon):
-            rows = []
+            rows, roots = [], []
             for row in x.reshape(-1, x.shape[-1]):
                 variance = ((row - row.mean()) ** 2).sum() / len(row)
-                rows.append((row - row.mean()) / (variance + epsilon) ** 0.5 * gain + bias)
-            return torch.stack(rows).reshape(x.shape)
+                roots.append((variance + epsilon) ** 0.5)
+                rows.append((row - row.mean()) / roots[-1])
+            y = torch.stack(rows).reshape(x.shape)
+            s = torch.stack(roots).reshape(x[..., :1].shape)
+            return {"output": y * gain + bias, "y": y, "s": s}
 
 
-        def layer_norm_backward(x, gain, upstream, epsilon):
-            d = x.shape[-1]
-            eye, rows = torch.eye(d, dtype=x.dtype), []
+        def layer_norm_backward(y, s, gain, upstream):
+            d = y.shape[-1]
+            eye, rows = torch.eye(d, dtype=y.dtype), []
             d_gain, d_bias = torch.zeros_like(gain), torch.zeros_like(gain)
-            for row, u in zip(x.reshape(-1, d), upstream.reshape(-1, d)):
-                s = (row.var(correction=0) + epsilon).sqrt()
-                y = (row - row.mean()) / s
-                jacobian = (eye - 1 / d - torch.outer(y, y) / d) / s
+            for row, root, u in zip(y.reshape(-1, d), s.reshape(-1), upstream.reshape(-1, d)):
+                jacobian = (eye - 1 / d - torch.outer(row, row) / d) / root
                 rows.append(jacobian @ (gain * u))
-                d_gain = d_gain + u * y
+                d_gain = d_gain + u * row
                 d_bias = d_bias + u
-            return {"x": torch.stack(rows).reshape(x.shape), "gain": d_gain, "bias": d_bias}
+            return {"x": torch.stack(rows).reshape(y.shape), "gain": d_gain, "bias": d_bias}
     """,
     "part by part": """
         def layer_norm(x, gain, bias, epsilon):
             variance, mean = torch.var_mean(x, dim=-1, correction=0, keepdim=True)
-            return torch.addcmul(bias, gain, (x - mean) * torch.rsqrt(variance + epsilon))
+            y, s = (x - mean) * torch.rsqrt(variance + epsilon), (variance + epsilon) ** 0.5
+            return {"output": torch.addcmul(bias, gain, y), "y": y, "s": s}
 
 
-        def layer_norm_backward(x, gain, upstream, epsilon):
-            d, axes = x.shape[-1], tuple(range(x.ndim - 1))
-            variance, mean = torch.var_mean(x, dim=-1, correction=0, keepdim=True)
-            r, c = (variance + epsilon) ** -0.5, x - mean
+        def layer_norm_backward(y, s, gain, upstream):
+            d, axes = y.shape[-1], tuple(range(y.ndim - 1))
             w = upstream * gain
-            d_variance = -0.5 * r**3 * (w * c).sum(-1, keepdim=True)
-            d_c = w * r + d_variance * 2 * c / d
-            d_x = d_c - d_c.mean(-1, keepdim=True)
-            total = {"gain": upstream * c * r, "bias": upstream + 0}
-            return {"x": d_x} | {k: v.sum(axes) if axes else v for k, v in total.items()}
+            by_s = -(w * y / s).sum(-1, keepdim=True) * y / d
+            by_mean = -(w / s).sum(-1, keepdim=True) / d
+            total = {"gain": upstream * y, "bias": upstream + 0}
+            return {"x": w / s + by_mean + by_s} | {
+                name: one.sum(axes) if axes else one for name, one in total.items()
+            }
     """,
 }
 
@@ -853,6 +994,7 @@ ALTERNATIVES["q07-layer-norm"] = {
 def _block(**parts: str) -> str:
     """The block of q08, with one part changed."""
     part = {
+        "mask": "mask",
         "z": 'F.layer_norm(x, (d,), p["gain_1"], p["bias_1"], 1e-5)',
         "projected": 'z @ p["W_qkv"] + p["b_qkv"]',
         "order": "query, key, value",
@@ -871,6 +1013,7 @@ def _block(**parts: str) -> str:
             z = {part["z"]}
             projected = ({part["projected"]}).chunk(3, dim=2)
             {part["order"]} = ({part["cut"]} for one in projected)
+            mask = {part["mask"]}
             attended = {part["attended"]}
             a = {part["added"]}
             x_2 = {part["middle"]}
@@ -922,6 +1065,25 @@ MUTANTS["q08-block"] = {
         attended="F.scaled_dot_product_attention(query, key, value, "
         "attn_mask=None if mask is None else ~mask).nan_to_num(0.0)"
     ),
+    "nothing allowed: nan": _block(attended=_WRITTEN_OUT.format(score="-torch.inf")),
+    "nothing allowed: all alike": _block(attended=_WRITTEN_OUT.format(score="-1e9")),
+    "nothing allowed: not even b_o": _block(
+        added='(attended.transpose(1, 2).flatten(2) @ p["W_o"] + p["b_o"]) * '
+        "(1 if mask is None else mask.expand(B, heads, T, T).any(3)[:, 0, :, None])"
+    ),
+    "mask: two axes more, whatever it has": _block(
+        mask="None if mask is None else mask[None, None]"
+    ),
+    "mask: an axis for heads, whatever it has": _block(
+        mask="None if mask is None else mask.unsqueeze(1)"
+    ),
+    "mask: the first text's for all": _block(
+        mask="mask[:1] if mask is not None and mask.ndim == 4 else mask"
+    ),
+    "mask: the first token's for all": _block(mask="None if mask is None else mask[..., :1, :]"),
+    "mask: hides queries": _block(
+        mask="mask.mT if mask is not None and mask.shape[-2] == 1 < mask.shape[-1] else mask"
+    ),
     "root of d": _block(
         attended="F.scaled_dot_product_attention(query, key, value, attn_mask=mask, scale=d**-0.5)"
     ),
@@ -959,7 +1121,7 @@ ALTERNATIVES["q08-block"] = {
                 if mask is not None:
                     whole = mask.expand(len(x), heads, *scores.shape[1:])[:, head]
                     scores = torch.where(whole, scores, -torch.inf)
-                outputs.append(torch.softmax(scores, -1) @ v[..., at])
+                outputs.append(torch.softmax(scores, -1).nan_to_num(0.0) @ v[..., at])
             x = x + torch.cat(outputs, -1) @ p["W_o"] + p["b_o"]
             n = norm(x, 2) @ p["W_1"] + p["b_1"]
             n = n * 0.5 * (1 + torch.erf(n / math.sqrt(2)))
@@ -974,7 +1136,8 @@ ALTERNATIVES["q08-block"] = {
             e = torch.einsum("bihd,bjhd->bhij", q, k) * size**-0.5
             if mask is not None:
                 e = e.masked_fill(~mask, torch.finfo(e.dtype).min)
-            mixed = torch.einsum("bhij,bjhd->bihd", e.softmax(-1), v).reshape(x.shape)
+            weights = e.softmax(-1) * (1 if mask is None else mask)
+            mixed = torch.einsum("bhij,bjhd->bihd", weights, v).reshape(x.shape)
             y = F.linear(mixed, p["W_o"].T, p["b_o"]).add(x)
             z = F.layer_norm(y, x.shape[-1:], p["gain_2"], p["bias_2"])
             return F.linear(F.gelu(F.linear(z, p["W_1"].T, p["b_1"])), p["W_2"].T, p["b_2"]) + y
@@ -1397,6 +1560,7 @@ MUTANTS["q11-cache"] = {
     "prompt not counted": _cache(read="new - 1"),
     "half of the prompt's scores": _cache(scores="sum(range(1, prompt + new))"),
     "one more call": _cache(scores="prompt**2 + sum(range(prompt + 1, prompt + new + 1))"),
+    "the last token is kept, too": _cache(kept="2 * layers * d * (prompt + new)"),
     "keys alone are kept": _cache(kept="layers * d * tokens"),
     "one layer is kept": _cache(kept="2 * d * tokens"),
     "tokens once without a cache": _cache(tokens_0="prompt + new - 1"),
@@ -1564,7 +1728,7 @@ MUTANTS["q12-gpt"] = {
     "mask lets the next token through": _gpt(
         mask="torch.ones(ids.shape[1], ids.shape[1], dtype=torch.bool).triu(2)"
     ),
-    "no places": _gpt(x="self.tokens(ids)", layers="1"),
+    "no places": _gpt(x="self.tokens(ids)"),
     "always one layer": _gpt(layers="1"),
     "sees one token": _gpt(
         mask="~torch.eye(ids.shape[1], dtype=torch.bool)",
