@@ -60,7 +60,7 @@ def parallel_scan(
     Step (a₁, b₁) and then step (a₂, b₂) are one step: (a₂ ∘ a₁, a₂ ∘ b₁ + b₂).
 
     After the first round each place holds its own step and the one before as one step, after the
-    second four, and so on, until each holds all steps from the first. That is T log₂ T
+    second four, and so on, until each holds all steps from the first. That is about 2 T log₂ T
     multiplications instead of T: more work, and less waiting.
 
     Parameters

@@ -102,7 +102,8 @@ def forward_flops(settings: Settings, vocabulary_size: int, time: int) -> int:
     for T tokens, L layers, h hidden units, m = 2 products in a feed-forward network, 3 if it is
     gated, and w = heads · head_size. What is quadratic is attention's: scores, and sums of values,
     for all pairs of tokens, though a causal kernel may leave half of them out. Of experts only
-    those chosen count. Training takes three times as many, forward and backward.
+    those chosen count, and the router's d N_E for each token. Training takes three times as many,
+    forward and backward.
 
     Raises
     ------

@@ -250,6 +250,8 @@ class PrefixLM(TransformerLM):
     def __init__(self, vocabulary_size: int, settings: Settings, *, tied: bool = True) -> None:
         super().__init__(vocabulary_size, settings, tied=tied)
         self.stack.causal = False  # its masks are given
+        if settings.position == "relative":
+            self.stack.position = settings.make_position(causal=False)  # a prefix looks both ways
 
     def forward(
         self,

@@ -194,6 +194,18 @@ def test_reading_on_from_a_prefix_is_reading_all_at_once():
     assert state.length == 7
 
 
+def test_relative_positions_of_a_prefix_model_tell_before_from_after():
+    decoder, prefix = (
+        model_of(kind, position="relative").stack.position for kind in (TransformerLM, PrefixLM)
+    )
+    after = torch.ones(5, 5).triu(1).bool()
+    assert decoder.bias(5, 5)[:, after].unique(dim=1).shape[1] == 1
+    above = prefix.bias(5, 5)
+    for near in range(1, 5):
+        assert not torch.isclose(above[:, 0, near], above[:, near, 0]).any()
+        assert not torch.isclose(above[:, 0, near], above[:, 0, 0]).any()
+
+
 def test_a_prefix_model_refuses_prefixes_that_do_not_fit():
     model = model_of(PrefixLM)
     text = torch.arange(3, 6)[None]

@@ -1323,6 +1323,9 @@ MUTANTS["q08-answer"] = {
     "loss: softmax twice": _answer(
         loss="F.cross_entropy(logits.masked_fill(~there, -torch.inf).softmax(dim=1), place)"
     ),
+    "loss: infinity times 0": _answer(
+        loss="F.cross_entropy(logits + (~there) * -torch.inf, place)"
+    ),
     "loss: multiplied by the mask": _answer(loss="F.cross_entropy(logits * there, place)"),
     "loss: in bits": _answer(total="(losses[0] + losses[1]) / 2 / 0.6931471805599453"),
 }
@@ -2024,6 +2027,10 @@ MUTANTS["q11-lora"] = {
     "merge forgets the weight": _lora(merge="pass", unmerge="pass"),
     "merge empties B": _lora(
         merge="self.weight.data += self.scale * (self.B @ self.A).detach(); self.B.data.zero_()"
+    ),
+    "merge keeps the graph": _lora(
+        merge="self.weight = self.weight + self.scale * self.B @ self.A",
+        unmerge="self.weight = self.weight - self.scale * self.B @ self.A",
     ),
     "the sum of squares": _lora(loss="F.mse_loss(layer(x), y, reduction='sum')"),
     "half the squares": _lora(loss="F.mse_loss(layer(x), y) / 2"),
