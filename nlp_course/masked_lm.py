@@ -145,22 +145,28 @@ def masked_loss(model: MaskedLM, batch: EncoderBatch) -> tuple[Float[Tensor, ""]
 def pseudo_log_likelihood(
     model: MaskedLM, ids: Int[Tensor, "time"], specials: Specials
 ) -> Float[Tensor, "token"]:
-    """Log p(w_t | all others) of each token that is not special, hidden one at a time.
+    """Log p(w_t | all others) of each token of the text, hidden one at a time.
 
-    Their sum scores a text. It is no log-probability: over all texts, exp of it does not sum to 1.
+    Padding, [CLS], [SEP] and [MASK] are not of the text. What else is special is, so that unknown
+    words are not free. Their sum scores a text. It is no log-probability: over all texts, exp of it
+    need not sum to 1.
 
     Raises
     ------
-    ValueError : the text has only specials, or as for `Encoder.forward`.
+    ValueError : the text has no such token, or as for `Encoder.forward`.
 
     References
     ----------
     Salazar et al. 2020, Masked Language Model Scoring.
     """
-    places = torch.isin(ids, torch.tensor(specials.ids)).logical_not().nonzero().flatten()
+    framing = torch.tensor(specials[:4], device=ids.device)
+    places = torch.isin(ids, framing, invert=True).nonzero().flatten()
     if not len(places):
-        raise ValueError("there is nothing to score: a text needs a token that is not special")
-    rows = torch.arange(len(places))
+        raise ValueError(
+            "there is nothing to score: a text needs a token that is not padding, [CLS], [SEP] or "
+            "[MASK]"
+        )
+    rows = torch.arange(len(places), device=ids.device)
     hidden = ids.repeat(len(places), 1)  # (token, time)
     hidden[rows, places] = specials.mask
     logits = model.token_logits(model.encoder(hidden)[rows, places])  # (token, V)
