@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -222,8 +222,12 @@ def _check(ids: Tensor, size: int, side: str) -> None:
         raise ValueError(f"{side} ids must lie in 0 … {size - 1}, got {ids.min()} … {ids.max()}")
 
 
-def translation_loss(model: EncoderDecoder, batch: Pairs) -> tuple[Float[Tensor, ""], int]:
+def translation_loss(model: Any, batch: Pairs) -> tuple[Float[Tensor, ""], int]:
     """−Σ_i log p(y_i | y_1 … y_{i−1}, x) over some pairs, STOP counted: for `training`.
+
+    Parameters
+    ----------
+    model : an `EncoderDecoder`, or that of `transformer`: any that encodes a source and goes on
 
     Returns
     -------

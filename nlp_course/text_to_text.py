@@ -29,6 +29,7 @@ from nlp_course.data.dataset import (
     TaggedSentence,
     Translation,
 )
+from nlp_course.seq2seq import translation_loss
 from nlp_course.text import tokenize
 from nlp_course.transformer import Cache, EncoderDecoder, Settings, TransformerLM
 from nlp_course.translation import Pairs
@@ -300,17 +301,13 @@ def answer_loss(
     model : an encoder–decoder, whose batches are `Pairs`; or a decoder alone, whose batches are
         `PromptBatch`es. A `PrefixLM` is told the prefixes
 
-    Returns
-    -------
-    The sum in nats, and the number of tokens in it.
-
     Raises
     ------
     TypeError : a batch of the other kind.
     """
     if isinstance(model, EncoderDecoder) and isinstance(batch, Pairs):
-        logits, _ = model(batch.inputs, model.encode(batch.source, batch.source_lengths))
-    elif isinstance(model, PrefixLM) and isinstance(batch, PromptBatch):
+        return translation_loss(model, batch)
+    if isinstance(model, PrefixLM) and isinstance(batch, PromptBatch):
         logits, _ = model(batch.inputs, prefixes=batch.prefixes)
     elif isinstance(model, TransformerLM) and isinstance(batch, PromptBatch):
         logits, _ = model(batch.inputs)
