@@ -32,6 +32,7 @@ from torch.nn import functional as F
 
 from nlp_course import data, decoding, huggingface, training
 from nlp_course.causal import random_blocks
+from nlp_course.decoding_processors import TopP
 from nlp_course.transformer import Settings, TransformerLM
 
 HOW_TO_GET_IT = """\
@@ -163,7 +164,7 @@ def compare_generation(theirs: nn.Module, ids: np.ndarray, rounds: int) -> None:
         ),
         "top p 0.9": (
             lambda: generate(do_sample=True, top_k=0, top_p=0.9),
-            lambda: decoding.sample(ours, prompt, NEW, top_p=0.9, seed=0),
+            lambda: decoding.sample(ours, prompt, NEW, processors=[TopP(0.9)], seed=0),
         ),
         "beam search, 4 beams": (
             lambda: generate(do_sample=False, num_beams=4),

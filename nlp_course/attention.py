@@ -313,8 +313,9 @@ class MultiHeadAttention(nn.Module):
         self, projected: Float[Tensor, "batch time parts_width"]
     ) -> tuple[Float[Tensor, "batch heads time size"], ...]:
         """Queries, keys or values side by side, taken apart and each cut into heads."""
-        cut = projected.unflatten(2, (-1, self.heads, self.head_size))
-        return tuple(part.transpose(1, 2) for part in cut.unbind(2))
+        batch, time, width = projected.shape
+        cut = projected.view(batch, time, width // self.width, self.heads, self.head_size)
+        return cut.permute(2, 0, 3, 1, 4).unbind()  # (parts, batch, heads, time, size), apart
 
 
 @contextmanager

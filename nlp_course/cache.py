@@ -26,9 +26,12 @@ class _Room:
     memory: Float[Tensor, "batch 2 heads places size"]
     filled: int
 
+    def __post_init__(self) -> None:
+        self.keys, self.values = self.memory.unbind(1)  # both see the same memory
+
     def part(self, end: int) -> KeysValues:
         """Keys and values of the first tokens."""
-        return KeysValues(self.memory[:, 0, :, :end], self.memory[:, 1, :, :end], self)
+        return KeysValues(self.keys[:, :, :end], self.values[:, :, :end], self)
 
 
 @dataclass(frozen=True)
@@ -67,8 +70,8 @@ class KeysValues:
         if room is None or room.filled != begin or room.memory.shape[3] < end:
             batch, heads, _, size = self.keys.shape
             room = _Room(self.keys.new_empty(batch, 2, heads, end + ROOM, size), begin)
-            room.memory[:, 0, :, :begin], room.memory[:, 1, :, :begin] = self.keys, self.values
-        room.memory[:, 0, :, begin:end], room.memory[:, 1, :, begin:end] = keys, values
+            room.keys[:, :, :begin], room.values[:, :, :begin] = self.keys, self.values
+        room.keys[:, :, begin:end], room.values[:, :, begin:end] = keys, values
         room.filled = end
         return room.part(end)
 

@@ -309,5 +309,5 @@ def _present(ids: Tensor, lengths: Tensor) -> Tensor:
 
 def _check(ids: Tensor, size: int, name: str = "ids") -> None:
     # One question, since on a GPU each answer has to be waited for.
-    if ((ids < 0) | (ids >= size)).any():
+    if not torch.equal(ids, ids.clamp(0, size - 1)):
         raise ValueError(f"{name} must lie in 0 … {size - 1}, got {ids.min()} … {ids.max()}")

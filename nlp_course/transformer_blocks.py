@@ -119,6 +119,10 @@ class Settings:
             return nn.RMSNorm(self.dimension, self.epsilon)
         return nn.LayerNorm(self.dimension, self.epsilon, bias=self.bias)
 
+    def make_dropout(self) -> nn.Module:
+        """What leaves out numbers in a step of training; nothing, where the share is 0."""
+        return nn.Dropout(self.dropout) if self.dropout else nn.Identity()
+
     def make_attention(self) -> MultiHeadAttention:
         """A new layer of attention."""
         return MultiHeadAttention(
@@ -213,7 +217,7 @@ class Block(nn.Module):
         self.cross_norm = settings.make_norm() if cross else None
         self.feed_forward = settings.make_feed_forward()
         self.feed_forward_norm = settings.make_norm()
-        self.dropout = nn.Dropout(settings.dropout)
+        self.dropout = settings.make_dropout()
 
     def forward(
         self,
@@ -294,10 +298,12 @@ class Stack(nn.Module):
         self.causal = causal
         self.position = settings.make_position(causal)
         self.first_norm = settings.make_norm() if settings.embedding_norm else nn.Identity()
-        self.dropout = nn.Dropout(settings.dropout)
+        self.dropout = settings.make_dropout()
         self.blocks = nn.ModuleList(Block(settings, cross) for _ in range(settings.layers))
         self.last_norm = settings.make_norm() if settings.norm_first else nn.Identity()
-        ends = [m.output for m in self.modules() if isinstance(m, MultiHeadAttention)]
+        attentions = [m for m in self.modules() if isinstance(m, MultiHeadAttention)]
+        self.head_shape = attentions[0].heads, attentions[0].head_size
+        ends = [attention.output for attention in attentions]
         sums = len(ends) + settings.layers  # a mixture of experts is one sum, however many it has
         ends += [m.narrow for m in self.modules() if isinstance(m, FeedForward)]
         with torch.no_grad():
@@ -369,10 +375,9 @@ class Stack(nn.Module):
         return self.last_norm(x), Cache(tuple(seen))
 
     def _check(self, name: str, layers: tuple[KeysValues, ...], batch: int) -> None:
-        attention = next(m for m in self.modules() if isinstance(m, MultiHeadAttention))
-        expected = len(self.blocks), batch, attention.heads, attention.head_size
-        keys = layers[0].keys if layers else torch.empty(0, 0, 0, 0)
-        found = len(layers), keys.shape[0], keys.shape[1], keys.shape[3]
+        expected = len(self.blocks), batch, *self.head_shape
+        texts, heads, _, size = layers[0].keys.shape if layers else (0, 0, 0, 0)
+        found = len(layers), texts, heads, size
         if found != expected:
             raise ValueError(
                 f"this {name} is of another model or batch: its layers, texts, heads and numbers "
