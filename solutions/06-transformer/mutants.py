@@ -37,6 +37,7 @@ MUTANTS["q01-attention"] = {
     "softmax over all": _attention(
         weights="torch.softmax(scores.flatten(-2), dim=-1).reshape(scores.shape)"
     ),
+    "softmax over axis 1": _attention(weights="torch.softmax(scores, dim=1)"),
     "softmax before the scale": _attention(
         scores="torch.softmax(products, dim=-1)", weights="scores / query.shape[-1] ** 0.5"
     ),
@@ -248,6 +249,10 @@ MUTANTS["q03-masks"] = {
     ),
     "zeros before softmax": _masks(scores="products.masked_fill(~mask, 0.0)", filled="weights"),
     "multiplied by the mask": _masks(scores="products * mask", filled="weights"),
+    "0 times infinity": _masks(scores="products + (1 - mask.float()) * -torch.inf"),
+    "0 times infinity, and nan made 0": _masks(
+        scores="products + (1 - mask.float()) * -torch.inf", filled="weights.nan_to_num(0.0)"
+    ),
     "turned round": _masks(
         scores="products.masked_fill(mask, -torch.inf)", filled="weights.masked_fill(mask, 0.0)"
     ),
@@ -382,6 +387,12 @@ MUTANTS["q04-heads"] = {
     "queries from the memory": _heads(query='memory @ parameters["W_q"]'),
     "keys from x": _heads(key='x @ parameters["W_k"]'),
     "values from x": _heads(value='x @ parameters["W_v"]'),
+    "keys and values from x": _heads(key='x @ parameters["W_k"]', value='x @ parameters["W_v"]'),
+    "x answers and the memory asks": _heads(
+        query='memory @ parameters["W_q"]',
+        key='x @ parameters["W_k"]',
+        value='x @ parameters["W_v"]',
+    ),
     "values without their matrix": _heads(value="memory"),
     "values by the keys' matrix": _heads(value='memory @ parameters["W_k"]'),
     "W_q turned round": _heads(query='x @ parameters["W_q"].T'),
@@ -870,6 +881,10 @@ MUTANTS["q07-layer-norm"] = {
         root="(c.square().mean(dim=0, keepdim=True) + epsilon).sqrt()",
         kept='"y": y, "s": s.mean(-1, keepdim=True).expand(*x.shape[:-1], 1)',
     ),
+    "over axis 1": _norm(
+        mean="x.mean(dim=1, keepdim=True)",
+        root="(c.square().mean(dim=1, keepdim=True) + epsilon).sqrt()",
+    ),
     "over the whole batch": _norm(
         mean="x.mean()",
         root="(c.square().mean() + epsilon).sqrt()",
@@ -902,6 +917,17 @@ MUTANTS["q07-layer-norm"] = {
     ),
     "∂x: the other sum": _norm(
         x="(w - w.sum(dim=-1, keepdim=True) - y * (w * y).mean(dim=-1, keepdim=True)) / s"
+    ),
+    "∂x: a mean of all tokens": _norm(
+        x="(w - w.mean() - y * (w * y).mean(dim=-1, keepdim=True)) / s"
+    ),
+    "∂x: the other mean of all tokens": _norm(
+        x="(w - w.mean(dim=-1, keepdim=True) - y * (w * y).mean()) / s"
+    ),
+    "∂x: both means of all tokens": _norm(x="(w - w.mean() - y * (w * y).mean()) / s"),
+    "∂x: means over the tokens": _norm(x="(w - w.mean(dim=0) - y * (w * y).mean(dim=0)) / s"),
+    "∂x: means over axis 1": _norm(
+        x="(w - w.mean(dim=1, keepdim=True) - y * (w * y).mean(dim=1, keepdim=True)) / s"
     ),
     "∂x: 1/s missing": _norm(
         x="w - w.mean(dim=-1, keepdim=True) - y * (w * y).mean(dim=-1, keepdim=True)"
@@ -1060,6 +1086,15 @@ MUTANTS["q08-block"] = {
     "keys first": _block(order="key, query, value"),
     "one head": _block(cut="one.reshape(B, T, 1, -1).transpose(1, 2)"),
     "cut without turning": _block(cut="one.reshape(B, heads, T, -1)"),
+    "merged without turning": _block(added='attended.reshape(B, T, d) @ p["W_o"] + p["b_o"]'),
+    "cut and merged without turning": _block(
+        cut="one.reshape(B, heads, T, -1)",
+        added='attended.reshape(B, T, d) @ p["W_o"] + p["b_o"]',
+    ),
+    "cut into heads before queries, keys and values": _block(
+        projected='(z @ p["W_qkv"] + p["b_qkv"]).unflatten(2, (heads, 3, -1)).transpose(2, 3)'
+        ".flatten(2)"
+    ),
     "mask not used": _block(attended="F.scaled_dot_product_attention(query, key, value)"),
     "mask turned round": _block(
         attended="F.scaled_dot_product_attention(query, key, value, "
@@ -1557,11 +1592,17 @@ MUTANTS["q11-cache"] = {
             return {"tokens": tokens, "scores": scores, "kept": 2 * layers * d * tokens}
     """,
     "the last token is read": _cache(read="prompt + new"),
+    "tokens in all layers": _cache(read="layers * (prompt + new - 1)"),
     "prompt not counted": _cache(read="new - 1"),
     "half of the prompt's scores": _cache(scores="sum(range(1, prompt + new))"),
+    "scores of all layers": _cache(
+        scores="layers * (prompt**2 + sum(range(prompt + 1, prompt + new)))"
+    ),
+    "the prompt has one query": _cache(scores="sum(range(prompt, prompt + new))"),
     "one more call": _cache(scores="prompt**2 + sum(range(prompt + 1, prompt + new + 1))"),
     "the last token is kept, too": _cache(kept="2 * layers * d * (prompt + new)"),
     "keys alone are kept": _cache(kept="layers * d * tokens"),
+    "one token is kept": _cache(kept="2 * layers * d"),
     "one layer is kept": _cache(kept="2 * d * tokens"),
     "tokens once without a cache": _cache(tokens_0="prompt + new - 1"),
     "one row without a cache": _cache(scores_0="sum(range(prompt, prompt + new))"),
@@ -1665,6 +1706,7 @@ def _gpt(**parts: str) -> str:
         "x": "self.tokens(ids) + self.places(torch.arange(ids.shape[1]))",
         "mask": "torch.ones(ids.shape[1], ids.shape[1], dtype=torch.bool).triu(1)",
         "dropout": "0.0",
+        "output": "nn.Linear(d, vocabulary_size)",
         "logits": "self.output(self.blocks(x, mask=mask))",
         "seed": "torch.manual_seed(seed)",
         "optimizer": "torch.optim.Adam(model.parameters(), learning_rate)",
@@ -1691,7 +1733,7 @@ def _gpt(**parts: str) -> str:
                 self.blocks = nn.TransformerEncoder(
                     layer, {part["layers"]}, nn.LayerNorm(d), enable_nested_tensor=False
                 )
-                self.output = nn.Linear(d, vocabulary_size)
+                self.output = {part["output"]}
 
             def forward(self, ids):
                 x = {part["x"]}
@@ -1730,6 +1772,10 @@ MUTANTS["q12-gpt"] = {
     ),
     "no places": _gpt(x="self.tokens(ids)"),
     "always one layer": _gpt(layers="1"),
+    "one block for all layers": _gpt(
+        output="nn.Linear(d, vocabulary_size); "
+        "self.blocks.layers = nn.ModuleList([self.blocks.layers[0]] * layers)"
+    ),
     "sees one token": _gpt(
         mask="~torch.eye(ids.shape[1], dtype=torch.bool)",
     ),
