@@ -113,6 +113,18 @@ MUTANTS["q01-pairs"] = {
                     at -= 1
             return merged[::-1]
     """),
+    "merge: the last two symbols stay": _with_merge("""
+        def merge(symbols, pair):
+            merged, at = [], 0
+            while at < len(symbols) - 2:
+                if (symbols[at], symbols[at + 1]) == pair:
+                    merged.append("".join(pair))
+                    at += 2
+                else:
+                    merged.append(symbols[at])
+                    at += 1
+            return merged + symbols[at:]
+    """),
     "merge: replaced in a text with blanks": _with_merge("""
         def merge(symbols, pair):
             return " ".join(symbols).replace(" ".join(pair), "".join(pair)).split()
@@ -628,6 +640,7 @@ def _score(**parts: str) -> str:
     part = {
         "single": "singles.get(symbol, 0) + count",
         "symbols": "symbols",
+        "neighbours": "pairwise(symbols)",
         "pair": "pairs.get(pair, 0) + count",
         "kept": "count >= minimum",
         "score": "count / (singles[a] * singles[b])",
@@ -640,7 +653,7 @@ def _score(**parts: str) -> str:
             for symbols, count in words:
                 for symbol in {part["symbols"]}:
                     singles[symbol] = {part["single"]}
-                for pair in pairwise(symbols):
+                for pair in {part["neighbours"]}:
                     pairs[pair] = {part["pair"]}
             pairs = {{pair: count for pair, count in pairs.items() if {part["kept"]}}}
             scores = {{(a, b): {part["score"]} for (a, b), count in pairs.items()}}
@@ -656,6 +669,7 @@ MUTANTS["q04-score"] = {
     "each word once": _score(single="singles.get(symbol, 0) + 1", pair="pairs.get(pair, 0) + 1"),
     "symbols: each word once": _score(single="singles.get(symbol, 0) + 1"),
     "pairs: each word once": _score(pair="pairs.get(pair, 0) + 1", kept="True"),
+    "pairs: once a word": _score(neighbours="set(pairwise(symbols))"),
     "symbols: not the last of a word": _score(
         symbols="symbols[:-1] or symbols", score="count / (singles[a] * singles.get(b, 1))"
     ),
@@ -1025,6 +1039,9 @@ ALTERNATIVES["q06-align"] = {
             predicted, first = np.array(predicted), np.array(first, dtype=int)
             return np.where(first < 0, outside, predicted[first]).tolist()
     """,
+    "place 0 is cls, and never a word's": _align(
+        "[predicted[place] if place > 0 else outside for place in first]"
+    ),
     "one piece at a time": """
         def align(pieces, labels, cls, sep, length):
             ids, targets, first = [cls], [-100], [-1] * len(pieces)
@@ -1053,8 +1070,8 @@ def _mask(**parts: str) -> str:
         "generator": "torch.Generator().manual_seed(seed)",
         "ordinary": "[token for token in range(V) if token not in special]",
         "text": "~torch.isin(ids, torch.tensor(special))",
-        "n": "text.sum(dim=1, keepdim=True)",
-        "number": "(0.15 * n).round().clamp(min=1)",
+        "N": "text.sum(dim=1, keepdim=True)",
+        "number": "(0.15 * N).round().clamp(min=1)",
         "order": "torch.rand(ids.shape, generator=generator).masked_fill(~text, 2.0)",
         "chosen": "text & (order.argsort(dim=1).argsort(dim=1) < number)",
         "draw": "torch.rand(ids.shape, generator=generator)",
@@ -1069,7 +1086,7 @@ def _mask(**parts: str) -> str:
             generator = {part["generator"]}
             ordinary = torch.tensor({part["ordinary"]})
             text = {part["text"]}
-            n = {part["n"]}
+            N = {part["N"]}
             number = {part["number"]}
             order = {part["order"]}
             chosen = {part["chosen"]}
@@ -1087,15 +1104,17 @@ def _mask(**parts: str) -> str:
 
 MUTANTS["q07-mask"] = {
     "a coin for each token": _mask(chosen="text & (order < 0.15)"),
-    "special tokens are counted": _mask(n="torch.tensor(ids.shape[1])"),
-    "[CLS] and [SEP] are counted": _mask(n="text.sum(dim=1, keepdim=True) + 2"),
+    "special tokens are counted": _mask(N="torch.tensor(ids.shape[1])"),
+    "[CLS] and [SEP] are counted": _mask(N="text.sum(dim=1, keepdim=True) + 2"),
     "special tokens are chosen": _mask(
         text="torch.ones_like(ids, dtype=torch.bool)",
     ),
+    "all up to the largest special id": _mask(text="ids > max(special)"),
+    "drawn from those after as many as are special": _mask(ordinary="list(range(len(special), V))"),
     "only padding is special": _mask(text="ids != special[0]"),
-    "rounded down": _mask(number="(0.15 * n).floor().clamp(min=1)"),
-    "rounded up": _mask(number="(0.15 * n).ceil().clamp(min=1)"),
-    "short rows have none": _mask(number="(0.15 * n).round()"),
+    "rounded down": _mask(number="(0.15 * N).floor().clamp(min=1)"),
+    "rounded up": _mask(number="(0.15 * N).ceil().clamp(min=1)"),
+    "short rows have none": _mask(number="(0.15 * N).round()"),
     "one in a row without text": _mask(chosen="order.argsort(dim=1).argsort(dim=1) < number"),
     "argsort once": _mask(chosen="text & (order.argsort(dim=1) < number)"),
     "the first tokens": _mask(order="torch.arange(ids.shape[1]).float().masked_fill(~text, 1e9)"),
@@ -1115,6 +1134,21 @@ MUTANTS["q07-mask"] = {
     ),
     "80 % of the text": _mask(masked="text & (draw < 0.8)"),
     "a draw a row": _mask(draw="torch.rand(len(ids), 1, generator=generator).expand(ids.shape)"),
+    "a draw a column": _mask(
+        draw="torch.rand(ids.shape[1], generator=generator).expand(ids.shape)"
+    ),
+    "what chooses also decides": _mask(draw="order"),
+    "what chooses the largest also decides": _mask(
+        order="(1 - torch.rand(ids.shape, generator=generator)).masked_fill(~text, 2.0)",
+        draw="1 - order",
+    ),
+    "the generator seeded again": _mask(
+        draw="torch.rand(ids.shape, generator=generator.manual_seed(seed))"
+    ),
+    "shares exact in the batch": _mask(
+        draw="torch.ones(ids.shape).masked_scatter(chosen, (torch.randperm(int(chosen.sum()), "
+        "generator=generator) + 0.5) / max(1, int(chosen.sum())))"
+    ),
     "the first four fifths of a row": _mask(
         draw="(chosen.cumsum(dim=1) - 0.5) / chosen.sum(dim=1, keepdim=True).clamp(min=1)"
     ),
@@ -1132,6 +1166,9 @@ MUTANTS["q07-mask"] = {
     ),
     "one token for all": _mask(
         other="ordinary[torch.randint(len(ordinary), (1, 1), generator=generator)]"
+    ),
+    "one token for each row": _mask(
+        other="ordinary[torch.randint(len(ordinary), (len(ids), 1), generator=generator)]"
     ),
     "targets everywhere": _mask(targets="ids.clone()"),
     "no target is 0": _mask(targets="torch.where(chosen, ids, 0)"),
@@ -1171,11 +1208,11 @@ ALTERNATIVES["q07-mask"] = {
             ordinary = torch.arange(V)[~no_text]
             inputs, targets = ids.clone(), torch.full_like(ids, -100)
             for row, text in enumerate(~no_text[ids]):
-                n = int(text.sum())
-                if n == 0:
+                N = int(text.sum())
+                if N == 0:
                     continue
                 keys = torch.rand(len(text), generator=generator) - 2 * (~text).float()
-                places = keys.topk(max(1, int(0.15 * n + 0.5))).indices
+                places = keys.topk(max(1, int(0.15 * N + 0.5))).indices
                 targets[row, places] = ids[row, places]
                 masked = torch.rand(len(places), generator=generator) < 0.8
                 drawn = ~masked & (torch.rand(len(places), generator=generator) < 0.5)
@@ -1189,8 +1226,8 @@ ALTERNATIVES["q07-mask"] = {
             rng = np.random.default_rng(seed)
             array = ids.numpy()
             text = ~np.isin(array, special)
-            n = text.sum(axis=1)
-            number = np.where(n > 0, np.maximum(1, np.rint(0.15 * n)), 0)
+            N = text.sum(axis=1)
+            number = np.where(N > 0, np.maximum(1, np.rint(0.15 * N)), 0)
             rank = np.where(text, rng.random(array.shape), 9.0).argsort(axis=1).argsort(axis=1)
             chosen = rank < number[:, None]
             kind = rng.choice(3, size=array.shape, p=[0.8, 0.1, 0.1])
@@ -1208,9 +1245,9 @@ ALTERNATIVES["q07-mask"] = {
             inputs, targets = ids.clone(), torch.full_like(ids, -100)
             for row in range(ids.shape[0]):
                 shares = weights[ids[row]]
-                n = int(shares.sum())
-                if n:
-                    number = max(1, round(0.15 * n))
+                N = int(shares.sum())
+                if N:
+                    number = max(1, round(0.15 * N))
                     at = torch.multinomial(shares, number, generator=generator)
                     new = torch.multinomial(weights, number, True, generator=generator)
                     shares = torch.tensor([0.8, 0.1, 0.1])
@@ -1294,6 +1331,9 @@ MUTANTS["q08-answer"] = {
     ),
     "always an answer": _answer(answered="best > -torch.inf"),
     "no answer if its start alone is better": _answer(none="starts[:, 0]"),
+    "no answer if its start is the largest": _answer(
+        answered="starts[:, 0] <= first.max(dim=1).values"
+    ),
     "no answer at the last place": _answer(none="starts[:, -1] + ends[:, -1]"),
     "no answer: the score of the span": _answer(score="best"),
     "turned round": _answer(
@@ -1327,6 +1367,9 @@ MUTANTS["q08-answer"] = {
         loss="F.cross_entropy(logits + (~there) * -torch.inf, place)"
     ),
     "loss: multiplied by the mask": _answer(loss="F.cross_entropy(logits * there, place)"),
+    "loss: a low number, but not low enough": _answer(
+        loss="F.cross_entropy(logits.masked_fill(~there, -100.0), place)"
+    ),
     "loss: in bits": _answer(total="(losses[0] + losses[1]) / 2 / 0.6931471805599453"),
 }
 ALTERNATIVES["q08-answer"] = {
@@ -1818,24 +1861,24 @@ MUTANTS["q10-cross"] = {
 ALTERNATIVES["q10-cross"] = {
     "einsum": """
         def source_cache(parameters, source, heads):
-            m, B, d = source.shape
+            n, B, d = source.shape
             cut = {}
             for name in ("key", "value"):
                 W = parameters["W_" + name[0]].reshape(heads, d // heads, d)
                 b = parameters["b_" + name[0]].reshape(heads, 1, d // heads)
-                cut[name] = torch.einsum("mbd,hkd->bhmk", source, W) + b
+                cut[name] = torch.einsum("nbd,hkd->bhnk", source, W) + b
             return cut
 
 
         def cross_attention(parameters, x, cache, lengths, heads):
-            n, B, d = x.shape
-            m = cache["key"].shape[2]
-            query = F.linear(x, parameters["W_q"], parameters["b_q"]).reshape(n, B, heads, -1)
-            scores = torch.einsum("nbhk,bhmk->bhnm", query, cache["key"]) * (d // heads) ** -0.5
-            there = torch.arange(m).expand(B, m) < lengths.unsqueeze(1)
+            m, B, d = x.shape
+            n = cache["key"].shape[2]
+            query = F.linear(x, parameters["W_q"], parameters["b_q"]).reshape(m, B, heads, -1)
+            scores = torch.einsum("mbhk,bhnk->bhmn", query, cache["key"]) * (d // heads) ** -0.5
+            there = torch.arange(n).expand(B, n) < lengths.unsqueeze(1)
             scores = torch.where(there[:, None, None, :], scores, -torch.inf)
             weights = torch.softmax(scores, dim=-1)
-            read = torch.einsum("bhnm,bhmk->nbhk", weights, cache["value"]).reshape(n, B, d)
+            read = torch.einsum("bhmn,bhnk->mbhk", weights, cache["value"]).reshape(m, B, d)
             return {
                 "weights": weights,
                 "output": F.linear(read, parameters["W_o"], parameters["b_o"]),
@@ -1843,9 +1886,9 @@ ALTERNATIVES["q10-cross"] = {
     """,
     "text by text, head by head": """
         def source_cache(parameters, source, heads):
-            m, B, d = source.shape
+            n, B, d = source.shape
             d_k = d // heads
-            key, value = (source.new_zeros(B, heads, m, d_k) for _ in range(2))
+            key, value = (source.new_zeros(B, heads, n, d_k) for _ in range(2))
             for b in range(B):
                 for h in range(heads):
                     part = slice(h * d_k, (h + 1) * d_k)
@@ -1856,10 +1899,10 @@ ALTERNATIVES["q10-cross"] = {
 
 
         def cross_attention(parameters, x, cache, lengths, heads):
-            n, B, d = x.shape
-            d_k, m = d // heads, cache["key"].shape[2]
-            weights = x.new_zeros(B, heads, n, m)
-            read = x.new_zeros(n, B, d)
+            m, B, d = x.shape
+            d_k, n = d // heads, cache["key"].shape[2]
+            weights = x.new_zeros(B, heads, m, n)
+            read = x.new_zeros(m, B, d)
             for b, length in enumerate(lengths.tolist()):
                 query = x[:, b] @ parameters["W_q"].T + parameters["b_q"]
                 for h in range(heads):
@@ -1871,25 +1914,25 @@ ALTERNATIVES["q10-cross"] = {
     """,
     "the fused kernel for the output": """
         def source_cache(parameters, source, heads):
-            m, B, d = source.shape
+            n, B, d = source.shape
             return {
                 name: F.linear(source, parameters[f"W_{one}"], parameters[f"b_{one}"])
-                .view(m, B, heads, d // heads)
+                .view(n, B, heads, d // heads)
                 .permute(1, 2, 0, 3)
                 for name, one in (("key", "k"), ("value", "v"))
             }
 
 
         def cross_attention(parameters, x, cache, lengths, heads):
-            n, B, d = x.shape
+            m, B, d = x.shape
             query = F.linear(x, parameters["W_q"], parameters["b_q"])
-            query = query.view(n, B, heads, d // heads).permute(1, 2, 0, 3)
+            query = query.view(m, B, heads, d // heads).permute(1, 2, 0, 3)
             key, value = cache["key"], cache["value"]
             there = (torch.arange(key.shape[2]) < lengths[:, None])[:, None, None]
             unit = torch.eye(key.shape[2], dtype=x.dtype).expand(B, heads, -1, -1)
             weights = F.scaled_dot_product_attention(query, key, unit, attn_mask=there)
             read = F.scaled_dot_product_attention(query, key, value, attn_mask=there)
-            read = read.permute(2, 0, 1, 3).reshape(n, B, d)
+            read = read.permute(2, 0, 1, 3).reshape(m, B, d)
             return {
                 "weights": weights,
                 "output": F.linear(read, parameters["W_o"], parameters["b_o"]),
@@ -2036,6 +2079,12 @@ MUTANTS["q11-lora"] = {
     "half the squares": _lora(loss="F.mse_loss(layer(x), y) / 2"),
     "a mean over the rows alone": _lora(loss="(layer(x) - y).square().sum(dim=1).mean()"),
     "gradients add up": _lora(zero="pass"),
+    "one after the other": _lora(
+        step="optimizer.param_groups[0]['params'] = [layer.A]; optimizer.step(); "
+        "optimizer.zero_grad(); layer.B.grad = torch.autograd.grad("
+        "F.mse_loss(layer(x), y), layer.B)[0]; "
+        "optimizer.param_groups[0]['params'] = [layer.B]; optimizer.step()"
+    ),
     "no step": _lora(step="pass"),
     "upwards": _lora(step="[p.grad.neg_() for p in (layer.A, layer.B)]; optimizer.step()"),
     "Adam": _lora(optimizer="torch.optim.Adam"),
