@@ -86,6 +86,52 @@ class LabelledPair(NamedTuple):
     label: str
 
 
+class Review(NamedTuple):
+    """A sentence of opinion, how good it says that something is, and whether that is above 0."""
+
+    words: list[str]
+    score: float
+    label: str
+
+
+class Instruction(NamedTuple):
+    """What is to be done, with what, and the answers that are right.
+
+    kind : what sort of thing is to be done, such as "capital"
+    input : words that it is to be done with; none where the instruction itself has them
+    answers : of which the first stands in training sets
+    """
+
+    kind: str
+    instruction: list[str]
+    input: list[str]
+    answers: list[list[str]]
+
+    @property
+    def response(self) -> list[str]:
+        """The answer to be learned."""
+        return self.answers[0]
+
+    def check(self, answer: Sequence[str]) -> bool:
+        """Whether an answer is right, word for word."""
+        return list(answer) in self.answers
+
+
+class Demonstration(NamedTuple):
+    """What is asked, and what a writer answered: one answer of many, not always a good one."""
+
+    prompt: list[str]
+    answer: list[str]
+
+
+class Preference(NamedTuple):
+    """What is asked, the answer of two that was preferred, and the other."""
+
+    prompt: list[str]
+    chosen: list[str]
+    rejected: list[str]
+
+
 class Split:
     """One part of a data set: its text, its sentences, its records, as far as it has them.
 

@@ -15,9 +15,27 @@ from collections.abc import Sequence
 from functools import cached_property
 from itertools import islice, permutations
 
-from nlp_course.data import world_entailments, world_grammar, world_questions, world_translation
-from nlp_course.data.dataset import AlignedTranslation, Analogy, LabelledPair, SpanQuestion
+from nlp_course.data import (
+    world_entailments,
+    world_grammar,
+    world_instructions,
+    world_preferences,
+    world_questions,
+    world_reviews,
+    world_translation,
+)
+from nlp_course.data.dataset import (
+    AlignedTranslation,
+    Analogy,
+    Demonstration,
+    Instruction,
+    LabelledPair,
+    Preference,
+    Review,
+    SpanQuestion,
+)
 from nlp_course.data.grammar import Grammar
+from nlp_course.data.world_knowledge import KnowledgeBase
 
 
 class World:
@@ -158,6 +176,116 @@ class World:
         """
         found = world_entailments.entailments(self.grammar, random.Random(f"pairs {self.seed}"))
         return list(islice(found, _checked(n)))
+
+    def reviews(self, n: int) -> list[Review]:
+        """The first n sentences of opinion of this seed, with their scores and labels.
+
+        What the score is, and the grammar with its exact entropy, `nlp_course.data.world_reviews`
+        has.
+
+        Raises
+        ------
+        ValueError : n is negative.
+
+        Examples
+        --------
+        >>> one = World(seed=0).reviews(1)[0]
+        >>> " ".join(one.words), one.score, one.label
+        ('yesterday the letter was really good .', 3.0, 'positive')
+        """
+        found = world_reviews.reviews(random.Random(f"reviews {self.seed}"))
+        return list(islice(found, _checked(n)))
+
+    def instructions(self, n: int, split: str = "train", wordings: int = 4) -> list[Instruction]:
+        """The first n instructions of this seed, with their right answers.
+
+        Of which kinds they are, and what the splits hold out, `nlp_course.data.world_instructions`
+        says.
+
+        Parameters
+        ----------
+        split : "train", "wordings" (those held out) or "items" (words held out)
+        wordings : how many of each kind's four occur, where the held-out ones do not
+
+        Raises
+        ------
+        ValueError : n is negative, another split, or wordings not in 1 … 4.
+
+        Examples
+        --------
+        >>> one = World(seed=0).instructions(1)[0]
+        >>> " ".join(one.instruction), " ".join(one.input), " ".join(one.response)
+        ('write visit in the past .', '', 'visited')
+        >>> one.check(one.response)
+        True
+        """
+        source = random.Random(f"instructions {split} {self.seed}")
+        found = world_instructions.instructions(self.grammar, source, split, wordings)
+        return list(islice(found, _checked(n)))
+
+    def lists(self, n: int) -> list[list[str]]:
+        """The first n lists of this seed: pairs of words in one relation.
+
+        Raises
+        ------
+        ValueError : n is negative.
+
+        Examples
+        --------
+        >>> print(*World(seed=0).lists(2)[1])
+        poland : polish , england : english .
+        """
+        found = world_instructions.lists(random.Random(f"lists {self.seed}"))
+        return list(islice(found, _checked(n)))
+
+    def demonstrations(self, n: int) -> list[Demonstration]:
+        """The first n answers of this seed that a writer gives to questions about countries.
+
+        How it answers, `nlp_course.data.world_preferences` says.
+
+        Raises
+        ------
+        ValueError : n is negative.
+
+        Examples
+        --------
+        >>> one = World(seed=0).demonstrations(1)[0]
+        >>> " ".join(one.prompt), " ".join(one.answer)
+        ('what is the capital of egypt ?', 'certainly , it is cairo .')
+        """
+        source = random.Random(f"demonstrations {self.seed}")
+        return list(islice(world_preferences.demonstrations(source), _checked(n)))
+
+    def preferences(self, n: int) -> list[Preference]:
+        """The first n pairs of the writer's answers of this seed, the preferred one of each first.
+
+        Which is preferred is drawn from a known reward: `nlp_course.data.world_preferences` has it.
+
+        Raises
+        ------
+        ValueError : n is negative.
+
+        Examples
+        --------
+        >>> one = World(seed=0).preferences(1)[0]
+        >>> " ".join(one.chosen), " ".join(one.rejected)
+        ('gladly , it is cairo , friend .', 'it is cairo , friend .')
+        """
+        source = random.Random(f"preferences {self.seed}")
+        return list(islice(world_preferences.preferences(source), _checked(n)))
+
+    def facts(self) -> KnowledgeBase:
+        """The knowledge base of this seed: people, what is true of them, and texts that say it.
+
+        What it is like, `nlp_course.data.world_knowledge` says.
+
+        Examples
+        --------
+        >>> base = World(seed=0).facts()
+        >>> base.facts["kir", "bul", "gas"]["home"]
+        ('bern',)
+        """
+        return KnowledgeBase(self.seed)
 
     def analogies(self) -> list[Analogy]:
         """Every question a : b :: c : d that the words of the language answer.
