@@ -67,6 +67,7 @@ def test_the_whole_nucleus_keeps_a_tail_that_single_precision_loses():
 @pytest.mark.parametrize("processor", [TopK(1), TopP(1e-9), MinP(1.0)])
 def test_at_the_other_limit_the_likeliest_is_left(processor):
     assert kept(processor, logits_of(0.2, 0.5, 0.3)) == [1]
+    assert kept(processor, logits_of(0.2, 0.5, 0.3).float()) == [1]  # where 1 − p rounds to 1
 
 
 def test_a_forbidden_token_stays_forbidden():
@@ -89,6 +90,11 @@ def test_a_forbidden_token_stays_forbidden():
 )
 def test_the_nucleus_is_the_fewest_tokens_that_reach_p(p, places):
     assert kept(TopP(p), logits_of(0.5, 0.3, 0.2)) == places
+
+
+def test_a_nucleus_that_has_exactly_p_is_enough():
+    assert len(kept(TopP(0.5), torch.zeros(1, 4))) == 2
+    assert len(kept(TopP(0.51), torch.zeros(1, 4))) == 3
 
 
 def test_equal_tokens_all_belong_to_the_k_likeliest():
