@@ -1,15 +1,23 @@
-"""BLEU: values worked by hand, limits, and sacrebleu's on any text."""
+"""BLEU and chrF: values worked by hand, limits, and sacrebleu's on any text."""
 
 from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from nlp_course import data, text
-from nlp_course.metrics import bleu
+from nlp_course.metrics import (
+    bleu,
+    bleu_counts,
+    bleu_difference,
+    bleu_interval,
+    bleu_of_counts,
+    chrf,
+)
 
 sacrebleu = pytest.importorskip("sacrebleu", reason="sacrebleu is not installed")
 
@@ -135,3 +143,129 @@ def test_scores_of_real_text_are_those_of_sacrebleu():
 def test_texts_that_cannot_be_compared_are_refused(hypotheses, references, says):
     with pytest.raises(ValueError, match=says):
         bleu(hypotheses, *references)
+
+
+def test_bleu_of_a_part_is_that_of_the_sum_of_its_counts():
+    texts, references = (
+        [REFERENCE[:5], list("abcd"), REFERENCE],
+        [REFERENCE, list("abdc"), REFERENCE],
+    )
+    counts = bleu_counts(texts, references)
+    assert counts.shape == (3, 10)
+    assert bleu_of_counts(counts[1:].sum(axis=0)) == bleu(texts[1:], references[1:])
+    assert counts[0].tolist() == [5, 4, 3, 2, 5, 4, 3, 2, 5, 6]
+
+
+def worse_and_better(sentences=60):
+    """References, translations with two wrong words in each, and with one."""
+    rng = np.random.default_rng(0)
+    references, worse, better = [], [], []
+    for _ in range(sentences):
+        reference = [f"w{i}" for i in rng.integers(1000, size=12)]
+        places = rng.permutation(12)[:2]
+        references.append(reference)
+        worse.append(["x" if i in places else word for i, word in enumerate(reference)])
+        better.append(["x" if i == places[0] else word for i, word in enumerate(reference)])
+    return references, worse, better
+
+
+def test_an_interval_holds_the_score_and_narrows_with_sentences():
+    references, worse, _ = worse_and_better(200)
+    few, many = (bleu_interval(worse[:n], references[:n]) for n in (20, 200))
+    for interval, n in ((few, 20), (many, 200)):
+        assert interval.low < interval.estimate < interval.high
+        assert interval.estimate == bleu(worse[:n], references[:n]).score
+    assert many.high - many.low < 0.6 * (few.high - few.low)
+
+
+def test_the_interval_is_that_of_sacrebleus_bootstrap():
+    references, worse, _ = worse_and_better()
+    ours = bleu_interval(worse, references, resamples=2000)
+    theirs = sacrebleu.BLEU(tokenize="none").corpus_score(
+        [" ".join(tokens) for tokens in worse],
+        [[" ".join(tokens) for tokens in references]],
+        n_bootstrap=2000,
+    )
+    assert (ours.high - ours.low) / 2 == pytest.approx(theirs._ci, rel=0.1)
+
+
+def test_a_paired_difference_is_surer_than_two_scores_apart():
+    references, worse, better = worse_and_better()
+    difference = bleu_difference(better, worse, references)
+    scores = [bleu(text, references).score for text in (better, worse)]
+    assert difference.estimate == pytest.approx(scores[0] - scores[1])
+    assert 0 < difference.low < difference.high
+    apart = [bleu_interval(text, references) for text in (better, worse)]
+    independent = math.hypot(*(one.high - one.low for one in apart))
+    assert difference.high - difference.low < independent
+    assert bleu_difference(worse, worse, references) == (0, 0, 0)
+
+
+def chrf_by_sacrebleu(hypotheses, *references, words=0, beta=2):
+    metric = sacrebleu.CHRF(word_order=words, beta=beta)
+    return metric.corpus_score(hypotheses, [*references]).score
+
+
+def test_chrf_of_a_text_with_itself_is_100_and_with_nothing_in_common_0():
+    assert chrf(["the cat", "sat"], ["the cat", "sat"]) == pytest.approx(100)
+    assert chrf(["abc"], ["xyz"]) == chrf([""], ["abc"]) == chrf(["abc"], [""]) == 0
+    assert chrf([""], [""]) == 0
+
+
+def test_chrf_worked_by_hand():
+    # "ab" of "abc": characters 2/2 and 2/3, pairs 1/1 and 1/2; the reference alone has a triple.
+    precision, recall = 1, (2 / 3 + 1 / 2) / 2
+    expected = 100 * 5 * precision * recall / (4 * precision + recall)
+    assert chrf(["ab"], ["abc"]) == pytest.approx(expected)
+
+
+def test_chrf_counts_recall_more_and_blanks_not_at_all():
+    assert chrf(["the cat sat on"], ["the cat"]) > chrf(["the cat"], ["the cat sat on"])
+    assert chrf(["the cat sat on"], ["the cat"], beta=0.5) < chrf(
+        ["the cat"], ["the cat sat on"], beta=0.5
+    )
+    assert chrf(["the cat"], ["thecat"]) == pytest.approx(100)
+    assert chrf(["the cat"], ["thecat"], words=2) < 100
+
+
+SENTENCES = st.text(alphabet="abc .,(é", max_size=14)
+
+
+@given(
+    st.lists(st.tuples(SENTENCES, SENTENCES, SENTENCES), min_size=1, max_size=4),
+    st.booleans(),
+    st.sampled_from([0, 1, 2]),
+    st.sampled_from([1, 2, 3]),
+)
+def test_chrf_is_that_of_sacrebleu(rows, two, words, beta):
+    hypotheses, first, second = (list(column) for column in zip(*rows, strict=True))
+    references = [first, second] if two else [first]
+    ours = chrf(hypotheses, *references, words=words, beta=beta)
+    assert ours == pytest.approx(
+        chrf_by_sacrebleu(hypotheses, *references, words=words, beta=beta), abs=1e-9
+    )
+
+
+@pytest.mark.real_data
+def test_chrf_of_real_text_is_that_of_sacrebleu():
+    captions = data.load("multi30k").splits["test"].records[:300]
+    english = [pair.source for pair in captions]
+    moved = english[1:] + english[:1]
+    for words in (0, 2):
+        ours = chrf(moved, english, words=words)
+        assert ours == pytest.approx(chrf_by_sacrebleu(moved, english, words=words))
+    assert 10 < ours < 40
+
+
+@pytest.mark.parametrize(
+    ("references", "settings", "says"),
+    [
+        ([], {}, "chrF compares with references"),
+        ([["a", "b"]], {}, "got 1 hypotheses and 2 sentences"),
+        ([["a"]], {"words": -1}, "words must be at least 0"),
+        ([["a"]], {"beta": 0}, "beta above 0"),
+    ],
+)
+def test_chrf_refuses_what_it_cannot_compare(references, settings, says):
+    with pytest.raises(ValueError, match=says):
+        chrf(["a"], *references, **settings)
