@@ -211,6 +211,13 @@ def test_packed_rows_hold_each_text_once_and_whole(lengths, time):
     assert sum(int(n) * 2 < time for n in used) <= 1
 
 
+def test_longest_texts_come_first_and_rows_may_be_full():
+    """Of 2, 3, 4 and 3 tokens rows of six make 4 + 2 and 3 + 3; shortest first would need three."""
+    texts = [ins.Conversation(np.arange(n + 1), np.arange(n + 1) > 0) for n in (2, 3, 4, 3)]
+    packed = ins.pack(texts, time=6)
+    assert packed.segments.tolist() == [[0, 0, 0, 0, 1, 1], [0, 0, 0, 1, 1, 1]]
+
+
 @pytest.mark.parametrize("position", ins.RELATIVE_POSITIONS)
 def test_packed_loss_is_the_sum_of_the_texts_own(position):
     net = model(position)

@@ -7,6 +7,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 
+from nlp_course.data.world import World  # noqa: E402
 from nlp_course.data.world_knowledge import CLOSED, RELATIONS, UNKNOWN, KnowledgeBase  # noqa: E402
 from nlp_course.interpretability import record  # noqa: E402
 from nlp_course.interpretability_knowledge import BEGIN, Reader, claims  # noqa: E402
@@ -15,9 +16,11 @@ from nlp_course.interpretability_measures import (  # noqa: E402
     fit_estimator,
     known,
     places_of,
+    runs,
     subject_vectors,
     teach,
 )
+from nlp_course.pretrained import load_weights, weights_info  # noqa: E402
 from nlp_course.text import Vocabulary  # noqa: E402
 from nlp_course.transformer import Settings, TransformerLM  # noqa: E402
 
@@ -242,6 +245,29 @@ def test_teaching_raises_the_targets_probabilities_and_leaves_the_model_alone(un
         assert old.equal(parameter)
     usual, new = (r.answers(BASE.subjects[:2]).probability.mean() for r in (untrained, taught))
     assert new > 2 * usual
+
+
+# What is shipped
+
+
+def test_the_shipped_model_knows_the_first_people_better_than_the_last_as_is_written():
+    info = weights_info("knowledge_gpt")
+    vocabulary, base = info.vocabularies["words"], World(seed=0).facts()
+    model = TransformerLM(len(vocabulary), Settings(**info.about["settings"]))
+    load_weights(model, "knowledge_gpt")
+    reader = Reader(model, vocabulary, base)
+    assert reader.accuracy(base.subjects[:40], [0]).mean() > 0.97
+    assert 0.2 < reader.accuracy(base.subjects[-40:], [0]).mean() < 0.6
+    assert reader.hedging(base.strangers[:40]).mean() > 0.9
+    assert runs()[0]["accuracy_by_tenth"][0] > 0.97
+
+
+def test_what_was_measured_is_there_of_three_seeds():
+    assert [run["seed"] for run in runs()] == [0, 1, 2]
+    assert len({frozenset(run) for run in runs()}) == 1
+    for run in runs():
+        assert len(run["attributes_rate"]["subject last"]) == 7
+        assert np.shape(run["head_recall"]) == (6, 4)
 
 
 # Bad input

@@ -67,8 +67,8 @@ def test_models_are_asked_without_dropout_and_left_as_they_were():
 
 def test_secrets_have_the_nats_that_reading_them_gives():
     model, before, symbols = a_model(), np.array([1, 0]), np.array([2, 3, 5])
-    nats = secret_nats(model, before, symbols, 2)
-    secrets = [np.array([a, b]) for a in symbols for b in symbols]
+    nats = secret_nats(model, before, symbols, 3)
+    secrets = [np.array([a, b, c]) for a in symbols for b in symbols for c in symbols]
     assert nats == pytest.approx(-causal_lm.score_continuations(model, before, secrets), rel=1e-5)
 
 
