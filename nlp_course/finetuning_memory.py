@@ -108,6 +108,7 @@ def quantized(
     if block < 1:
         raise ValueError(f"block must be at least 1, got {block}")
     rows, columns = weight.shape
+    block = min(block, columns)
     padded = nn.functional.pad(weight, (0, -columns % block)).view(rows, -1, block)
     scale = padded.abs().amax(dim=2, keepdim=True) / (2 ** (bits - 1) - 1)
     scale = torch.where(scale > 0, scale, torch.ones_like(scale))  # a block of zeros stays so

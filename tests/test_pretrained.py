@@ -274,7 +274,7 @@ def test_the_package_stays_small():
 
 def test_nothing_but_weights_and_what_was_measured_of_them_is_in_their_folder():
     weights = {f"{name}.safetensors" for name in pretrained.names()}
-    measured = {scaling.FILE.name, interpretability_measures.FILE.name}
+    measured = {scaling.FILE.name, interpretability_measures.FILE.name, "finetuning.json"}
     assert {path.name for path in FILES} == weights | measured
 
 
