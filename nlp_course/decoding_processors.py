@@ -223,7 +223,7 @@ class RepetitionPenalty:
     References
     ----------
     Keskar et al. 2019, CTRL: A Conditional Transformer Language Model for Controllable Generation,
-    section 4.1, with θ = 1.2.
+    section 4.1, with θ = 1.2. They divide all of these logits, which would raise those below 0.
 
     Examples
     --------

@@ -25,7 +25,7 @@ def lens(
 ) -> Float[Tensor, "*rows vocabulary"]:
     """The logit lens: logits as if a vector stood at the end of the stream.
 
-    lens(x) = W_o norm(x)
+    lens(x) = U norm(x), with U the output layer
 
     Of what comes out of the last layer it gives the model's own logits.
 
