@@ -227,8 +227,8 @@ class TfIdf(Scorer):
     Parameters
     ----------
     index : the documents' words
-    frequency : TF, see `representations.term_frequency`; "share" is "count", once divided by ‖D‖
-    rarity : IDF, see `representations.inverse_document_frequency`
+    frequency : TF, see `term_frequency` of `representations`; "share" is "count", once divided by ‖D‖
+    rarity : IDF, see `inverse_document_frequency` there
 
     Raises
     ------
