@@ -227,7 +227,8 @@ class TfIdf(Scorer):
     Parameters
     ----------
     index : the documents' words
-    frequency : TF, see `term_frequency` of `representations`; "share" is "count", once divided by ‖D‖
+    frequency : TF, see `term_frequency` of `representations`; "share" is "count" once divided by
+        the length
     rarity : IDF, see `inverse_document_frequency` there
 
     Raises
