@@ -6,6 +6,7 @@ the postings of its own words, and no other word is looked at.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -33,7 +34,7 @@ class WeighedWords(NamedTuple):
     weights: Float[np.ndarray, "word"]
 
 
-class Scorer:
+class Scorer(ABC):
     """Scores that are sums over a query's words: `BM25` and `TfIdf` say of what.
 
     score(q, D) = Σ_{t ∈ q} weight(t, q) · weight(t, D)
@@ -44,14 +45,14 @@ class Scorer:
 
     index: InvertedIndex
 
-    @cached_property
+    @property
+    @abstractmethod
     def weights(self) -> Float[np.ndarray, "posting"]:
         """What each posting is worth, in the index's order."""
-        raise NotImplementedError
 
+    @abstractmethod
     def query_vector(self, query: Int[np.ndarray, "_"]) -> WeighedWords:
         """The different words of a query, by rising id, and what each is worth."""
-        raise NotImplementedError
 
     def scores(self, query: Int[np.ndarray, "_"]) -> Float[np.ndarray, "document"]:
         """The score of every document, term at a time; 0 throughout for a query without words.
