@@ -237,14 +237,17 @@ class Reader:
         return np.array(shares)
 
     def crawl(
-        self, start: Words, steps: int, relations: Sequence[str] = ("friend", "mentor")
+        self,
+        starts: Sequence[Words],
+        steps: int,
+        relations: Sequence[str] = ("friend", "mentor"),
     ) -> dict[tuple[Words, str], Words]:
-        """What a model knows, as a graph: begin with somebody, go on from whom its answers name.
+        """What a model knows, as a graph: begin with some names, go on from those it answers.
 
         Parameters
         ----------
-        start : the first name
-        steps : how far from it people are asked about
+        starts : the first names
+        steps : how far from them people are asked about
 
         Returns
         -------
@@ -253,16 +256,18 @@ class Reader:
 
         Raises
         ------
-        ValueError : fewer than one step.
+        ValueError : nobody to start from, or fewer than one step.
 
         References
         ----------
         Cohen et al. 2023, Crawling the Internal Knowledge-Base of Language Models.
         """
+        if not starts:
+            raise ValueError("a crawl needs at least one name to start from")
         if steps < 1:
             raise ValueError(f"steps must be at least 1, got {steps}")
         edges: dict[tuple[Words, str], Words] = {}
-        asked, border = {start}, [start]
+        asked, border = set(starts), list(starts)
         for _ in range(steps):
             questions = [(subject, relation) for subject in border for relation in relations]
             prompts = [self.base.prompt(*question) for question in questions]

@@ -180,9 +180,9 @@ def test_claims_that_are_none_are_kept_as_such():
 
 def test_a_crawl_follows_what_the_model_says_step_by_step(parrot):
     start = BASE.subjects[7]
-    one = parrot.crawl(start, 1)
+    one = parrot.crawl([start], 1)
     assert one == {(start, r): BASE.facts[start][r] for r in ("friend", "mentor")}
-    edges = parrot.crawl(start, 12)
+    edges = parrot.crawl([start], 12)
     reached, border = {start}, {start}
     while border:
         border = {edges[s, r] for s in border for r in ("friend", "mentor")} - reached
@@ -194,8 +194,14 @@ def test_a_crawl_follows_what_the_model_says_step_by_step(parrot):
         assert said == BASE.facts[source][relation]
 
 
+def test_a_crawl_from_several_is_that_of_each(parrot):
+    starts = BASE.subjects[3:6]
+    together = parrot.crawl(starts, 2)
+    assert together == parrot.crawl(starts[:1], 2) | parrot.crawl(starts[1:], 2)
+
+
 def test_a_crawl_does_not_ask_about_names_of_nobody(untrained):
-    edges = untrained.crawl(BASE.subjects[0], 3)
+    edges = untrained.crawl(BASE.subjects[:1], 3)
     assert set(edges) == {(BASE.subjects[0], r) for r in ("friend", "mentor")}
     assert not set(edges.values()) & set(BASE.facts)
 
@@ -279,8 +285,10 @@ def test_refuses_what_cannot_be_asked(parrot):
             parrot.prompts(subjects, relations)
     with pytest.raises(ValueError, match="at least 2 samples, got 1"):
         parrot.agreement(BASE.subjects, samples=1)
+    with pytest.raises(ValueError, match="at least one name to start from"):
+        parrot.crawl([], 1)
     with pytest.raises(ValueError, match="steps must be at least 1"):
-        parrot.crawl(BASE.subjects[0], 0)
+        parrot.crawl(BASE.subjects[:1], 0)
     with pytest.raises(ValueError, match="a colon before its claims"):
         claims(["about", "a", "b"])
     few = Vocabulary.from_sentences([BASE.vocabulary[1:]])
