@@ -30,7 +30,8 @@ class LoRALinear(Wrapper):
     ----------
     base : W and b, (d_out, d_in) and (d_out,); or such a layer with an update already
     rank : r
-    alpha : α; with α/r in front, the best learning rate depends less on r
+    alpha : α. α/r in front is the paper's; trained with one α, a larger r changes W less, where
+        α/√r would not (Kalajdzievski 2023)
     rows : the rows of W that are changed; all of them by default
 
     Attributes

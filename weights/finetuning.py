@@ -24,7 +24,7 @@ from torch import nn
 from nlp_course import data, encoder_tasks, encoders, masked_lm, pretrained, training
 from nlp_course.data.world import World
 from nlp_course.finetuning import add_adapters, count_parameters, train_only
-from nlp_course.finetuning_lora import TARGETS, add_lora
+from nlp_course.finetuning_lora import TARGETS, LoRALinear, add_lora
 from nlp_course.finetuning_memory import measured_bytes
 from nlp_course.finetuning_prompts import add_prefix, add_prompt
 from nlp_course.masking import Specials, pack
@@ -36,19 +36,31 @@ FILE = Path(__file__).resolve().parents[1] / "nlp_course" / "weights" / "finetun
 KINDS = ("entailed", "contradicted", "neutral")
 LABELS, STEPS, BATCH_SIZE = 1000, 200, 16
 # Tried with seed 0; of all other ways, FURTHER_RATES.
-RATES = {"full": (3e-4, 1e-3, 3e-3), "prefix": (3e-3, 1e-2, 3e-2, 1e-1)}
+RATES = {
+    "full": (3e-4, 1e-3, 3e-3),
+    "maps": (3e-4, 1e-3, 3e-3),
+    "LoRA everywhere": (1e-3, 3e-3, 1e-2, 3e-2),
+    "LoRA everywhere 16, α 32": (1e-3, 3e-3, 1e-2, 3e-2),
+    "prefix": (3e-3, 1e-2, 3e-2, 1e-1),
+}
 FURTHER_RATES = (3e-3, 1e-2, 3e-2)
 SEEDS, RANKS = (0, 1, 2), (1, 16)
+GAP_STEPS = 100
 PAIRS = {"learn": 61, "choose": 65, "judge": 62}  # seeds of World
 
 EVERYWHERE = tuple(name for name in TARGETS if name != "gate")
+MAPS = ("*project.weight", "*attention.output.weight", "*widen.weight", "*narrow.weight")
 WAYS: dict[str, Callable[[nn.Module], None]] = {
     "full": lambda encoder: train_only(encoder, "*"),
+    "maps": lambda encoder: train_only(encoder, *MAPS),  # those that LoRA everywhere changes
     "head": train_only,
     "biases": lambda encoder: train_only(encoder, "*bias"),
     "adapters": lambda encoder: add_adapters(encoder, size=8),
     "LoRA": lambda encoder: add_lora(encoder, rank=4),  # of the maps to queries and values
     "LoRA everywhere": lambda encoder: add_lora(encoder, rank=4, targets=EVERYWHERE),
+    "LoRA everywhere 16, α 32": lambda encoder: add_lora(
+        encoder, rank=16, alpha=32, targets=EVERYWHERE
+    ),
     "prefix": lambda encoder: add_prefix(encoder, length=8),
     "prompt": lambda encoder: add_prompt(encoder, length=8),
 }
@@ -84,9 +96,10 @@ class Course:
             for part in ("choose", "judge")
         }
         opinions = data.load("sentence_polarity").records
-        order = np.random.default_rng(0).permutation(len(opinions))[:300]
+        order = np.random.default_rng(0).permutation(len(opinions))[:900]
         texts = [pieces.encode(" ".join(opinions[i].sentences[0])) for i in order]
-        masked = masked_batches(texts, specials, len(pieces), 32, length=96)
+        masked = masked_batches(texts[:300], specials, len(pieces), 32, length=96)
+        self.more_gaps = masked_batches(texts[300:], specials, len(pieces), 16, length=96)
         self.text = list(masked(np.random.default_rng(0)))
         # A prompt takes places, and the longest text has none to spare.
         self.cut = [
@@ -136,6 +149,7 @@ class Course:
             part: float((encoders.predict_classes(model, asked) == self.labels[part]).mean())
             for part, asked in self.asked.items()
         }
+        updates = [m.update().norm().item() for m in bert.modules() if isinstance(m, LoRALinear)]
         return {
             "way": way,
             "rate": rate,
@@ -145,9 +159,30 @@ class Course:
             "bytes": measured,
             "seconds": round(seconds, 1),
             "loss": round(float(np.mean(history.loss[-20:])), 4),
+            "change": round(float(np.mean(updates)), 3) if updates else None,  # Frobenius norm
             "forgotten": round(self.gap_loss(bert, way) - self.gap_loss(self.bert, way), 4),
             **found,
         }
+
+    def gaps_alone(self, rate: float) -> float:
+        """What more a gap costs after the model was trained on gaps of other reviews alone."""
+        bert = copy.deepcopy(self.bert)
+        training.train(
+            bert,
+            masked_lm.masked_loss,
+            self.more_gaps,
+            steps=GAP_STEPS,
+            optimizer="adamw",
+            learning_rate=rate,
+            weight_decay=0.01,
+            schedule=training.linear,
+            warmup=GAP_STEPS // 10,
+            clip=1.0,
+            device="cpu",
+            seed=0,
+            progress=False,
+        )
+        return round(self.gap_loss(bert, "full") - self.gap_loss(self.bert, "full"), 4)
 
 
 def main() -> None:
@@ -170,6 +205,8 @@ def main() -> None:
         return done[key]["choose"]
 
     best = {}
+    if "gaps_alone" not in table:
+        table["gaps_alone"] = {str(rate): course.gaps_alone(rate) for rate in RATES["full"]}
     for way in list(WAYS)[: -len(RANKS)]:
         rates = RATES.get(way, FURTHER_RATES)
         best[way] = max(rates, key=lambda rate, way=way: run(way, rate, 0))
