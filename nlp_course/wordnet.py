@@ -73,6 +73,31 @@ def synonyms(reader: Reader, word: str, pos: str | None = None) -> dict[str, lis
     }
 
 
+def usage_words(reader: Reader, *domains: str) -> dict[str, bool]:
+    """The single words of senses that WordNet marks by how they are used: as insults, as vulgar.
+
+    Parameters
+    ----------
+    domains : names of the senses they are marked with, such as "disparagement.n.01"
+
+    Returns
+    -------
+    Each word, in small letters → whether it has other senses, too, which are not marked.
+
+    Raises
+    ------
+    ValueError : a domain with which no sense is marked.
+    """
+    marked = set()
+    for domain in domains:
+        found = reader.synset(domain).in_usage_domains()
+        if not found:
+            raise ValueError(f"WordNet marks no sense with {domain!r}")
+        marked.update(found)
+    words = sorted({name.lower() for sense in marked for name in sense.lemma_names()})
+    return {word: not marked.issuperset(reader.synsets(word)) for word in words if "_" not in word}
+
+
 def parents(sense: Sense) -> list[Sense]:
     """The senses one step more general: hypernyms, and classes it is an instance of."""
     return [*sense.hypernyms(), *sense.instance_hypernyms()]

@@ -288,3 +288,25 @@ def test_similarity_has_degrees(reader):
     assert 1 == wn.wu_palmer(dog, dog) > wn.wu_palmer(dog, cat) > wn.wu_palmer(dog, car) > 0
     assert wn.path_similarity(dog, cat) == pytest.approx(1 / 5)
     assert wn.path_similarity(dog, wn.senses(reader, "walk", "v")[0]) == 0
+
+
+@pytest.mark.real_data
+def test_usage_words_are_those_with_a_marked_sense(reader):
+    domains = ("disparagement.n.01", "vulgarism.n.01")
+    words = wn.usage_words(reader, *domains)
+    for word, others in words.items():
+        marks = [
+            bool({*sense.usage_domains()} & {reader.synset(domain) for domain in domains})
+            for sense in wn.senses(reader, word)
+        ]
+        assert any(marks)
+        assert others == (not all(marks))
+    assert words["suit"]  # also clothes, and cards
+    assert not words["touchy-feely"]
+    assert wn.usage_words(reader, domains[0]).keys() < words.keys()
+
+
+@pytest.mark.real_data
+def test_a_domain_that_marks_nothing_is_refused(reader):
+    with pytest.raises(ValueError, match=r"marks no sense with 'dog\.n\.01'"):
+        wn.usage_words(reader, "dog.n.01")
