@@ -55,7 +55,7 @@ SAID = [
     ("q05-optimum", "the largest of all rewards", "only among those that the reference gives"),
     ("q05-optimum", "clipped exponents", "subtract the largest of those that the reference gives"),
     ("q05-optimum", "reverse divergence", "yours is KL(π_ref ‖ π*)"),
-    ("q06-best-of-n", "bound for the divergence", "the bound is reached by no few answers"),
+    ("q06-best-of-n", "bound for the divergence", "stays below the bound for n > 1"),
     ("q06-best-of-n", "equal ones share alike", "share ¾ as 0.3 to 0.2"),
     ("q06-best-of-n", "wins without ties", "equal rewards count ½"),
     ("q07-divergence", "mean under the reference", "all means are under π"),
