@@ -31,6 +31,13 @@ def _temperature(**parts: str) -> str:
 
 
 MUTANTS["q01-temperature"] = {
+    "T = 0: nearly equal ones share": _temperature(cold="1.0 * np.isclose(logits, highest)"),
+    "T = 0 is a small T": _temperature(
+        scaled="(logits - highest) / T", cold="np.exp((logits - highest) / 1e-6)"
+    ),
+    "powers of probabilities": _temperature(
+        scaled="logits - highest", weights="np.exp(scaled) ** (1 / T)"
+    ),
     "multiplied by T": _temperature(scaled="(logits - highest) * T"),
     "T is not used": _temperature(scaled="logits - highest"),
     "probabilities divided by T": _temperature(
@@ -127,6 +134,7 @@ def _top_k(**parts: str) -> str:
 
 
 MUTANTS["q02-top-k"] = {
+    "a sort that is not stable": _top_k(order="np.argsort(-probabilities, axis=1)"),
     "all that tie are kept, as in the course's package": """
         def top_k(probabilities, k):
             if k < 1:
@@ -251,6 +259,7 @@ def _nucleus(**parts: str) -> str:
 
 
 MUTANTS["q03-nucleus"] = {
+    "a sort that is not stable": _nucleus(order="np.argsort(-probabilities, axis=1)"),
     "without the token that crosses": _nucleus(
         inside="ordered > 0 if p == 1 else (before + ordered <= p + 1e-9) | (before < 1e-9)"
     ),
@@ -576,6 +585,9 @@ def _beam(**parts: str) -> str:
 
 
 MUTANTS["q05-beam"] = {
+    "the best in place of the best-th": _beam(over="len(ended) >= best and ended[0][1] >= hoped"),
+    "one token less to hope for": _beam(hoped="max(live.values()) / max(1, longest - 1) ** alpha"),
+    "one token more to hope for": _beam(hoped="max(live.values()) / (n + 1) ** alpha"),
     "k continuations of each beginning": """
         def beam_search(next_log_p, k, alpha, longest, best):
             live, ended = {(): 0.0}, []
@@ -860,6 +872,7 @@ def _bleu(**parts: str) -> str:
 
 
 MUTANTS["q07-bleu"] = {
+    "tokens run together": _bleu(gram='"".join(tokens[i : i + n])'),
     "not clipped": _bleu(hits="sum(a for gram, a in ours.items() if gram in most)"),
     "clipped to one": _bleu(hits="len(ours.keys() & most.keys())"),
     "different n-grams alone": _bleu(hits="len(ours.keys() & most.keys())", number="len(ours)"),
@@ -1029,6 +1042,17 @@ def _length(source: str) -> str:
 
 
 MUTANTS["q08-subsequence"] = {
+    "the last of equal references": _rouge(best="max(results[::-1], key=lambda one: KEY)"),
+    "in order from each place": _length("""
+            most = 0
+            for start in range(len(candidate)):
+                at = found = 0
+                for token in candidate[start:]:
+                    if token in reference[at:]:
+                        at += reference[at:].index(token) + 1
+                        found += 1
+                most = max(most, found)
+            return most"""),
     "the longest run": _rouge(other="0", length="longest"),
     "tokens in any order": _length(
         "            return (Counter(candidate) & Counter(reference)).total()"
@@ -1382,6 +1406,9 @@ def _bootstrap(**parts: str) -> str:
 
 
 MUTANTS["q11-bootstrap"] = {
+    "each drawn sentence once": _bootstrap(
+        one="first[np.unique(row)]", two="second[np.unique(row)]"
+    ),
     "mean of sentences": _bootstrap(quotient="(counts[:, 0] / counts[:, 1]).mean()"),
     "right ones alone": _bootstrap(quotient="counts[:, 0].mean()"),
     "second minus first": _bootstrap(
