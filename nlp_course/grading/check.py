@@ -30,6 +30,7 @@ from nlp_course.grading.notebooks import (
     tested_points,
 )
 from nlp_course.grading.release import generate_release, leaks
+from nlp_course.grading.ruled_out import used
 from nlp_course.grading.scoring import Status
 from nlp_course.grading.spoil import SPOILED, spoiled
 from nlp_course.grading.trial import (
@@ -190,6 +191,7 @@ class _Trial:
             if not wrong:
                 right.append(question)
         yield from self._withheld()
+        yield from self._ruled_out()
         yield from self._whole()
         yield from self._untouched(released)
         with ThreadPoolExecutor(2) as pool:
@@ -316,6 +318,15 @@ class _Trial:
                 yield f"{test} gives {given:g} points to the untouched release"
             elif raised(one) != "NotImplementedError" or one.message not in stub:
                 yield f"the untouched release fails not as its answer cell says: {said(test, one)}"
+
+    def _ruled_out(self) -> Iterator[str]:
+        """Right answers that use what students' must not."""
+        authored = self._authored
+        for question, reference in authored.answers.items():
+            answers = {"the answer": reference, **authored.alternatives.get(question, {})}
+            for name, source in answers.items():
+                if found := used(source, authored.around.ruled_out):
+                    yield f"{question}, {name}: it uses {', '.join(found)}, which is ruled out"
 
     def _withheld(self) -> Iterator[str]:
         """Modules that a notebook can import, and must not."""

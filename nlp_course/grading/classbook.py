@@ -11,12 +11,13 @@ from nbgrader.api import Gradebook, MissingEntry
 from nbgrader.utils import is_locked
 
 from nlp_course.grading.classroom import Classroom
-from nlp_course.grading.execute import Results
+from nlp_course.grading.execute import Assignment, Results
 from nlp_course.grading.job import Job, Outcome
 from nlp_course.grading.late import Lateness, explain, settle
 from nlp_course.grading.notebooks import answer_cells, read_notebook
 from nlp_course.grading.receipts import Kept, Receipt, from_iso, read_receipt
 from nlp_course.grading.roster import Person
+from nlp_course.grading.ruled_out import used
 from nlp_course.grading.scoring import Status, StudentReport, TestResult
 
 OUTDATED = "another notebook was taken in since this one was graded: grade it again"
@@ -78,6 +79,12 @@ def _report(
         warnings=(
             *([] if _is_graded(classroom, student, submitted) else [OUTDATED]),
             *outcome.notes,
+            *_ruled_out(
+                Assignment.read(
+                    Path(classroom.config.Execute.solutions) / assignment, ()
+                ).ruled_out,
+                {name: about["answers"].get(name, "") for name in {one.question for one in tests}},
+            ),
             *_overruled(tested, grades),
             *_unconfirmed(results.earlier(assignment, student), grades),
         ),
@@ -108,6 +115,15 @@ def _tests(
 def _is_withdrawn(grade: Any) -> bool:
     """Whether a test's mark was taken back when a grading began that never got to it."""
     return grade is not None and grade.auto_score is None and grade.manual_score is None
+
+
+def _ruled_out(names: Iterable[str], answers: Mapping[str, str]) -> list[str]:
+    """Answers that use what the assignment's text rules out."""
+    return [
+        f"{question} uses {', '.join(found)}, which the text rules out: look at it"
+        for question, source in sorted(answers.items())
+        if (found := used(source, names))
+    ]
 
 
 def _overruled(tested: Iterable[str], grades: Mapping[str, Any]) -> list[str]:

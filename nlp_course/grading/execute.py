@@ -108,11 +108,13 @@ class Assignment:
     folder : the instructor's, with `assignment.toml`; what else lies there goes beside a notebook
     withheld : modules of the course that a notebook must not find
     files : those that go beside a notebook
+    ruled_out : what answers must not use by the assignment's text, and can; see `ruled_out.used`
     """
 
     folder: Path
     withheld: tuple[str, ...] = ()
     files: tuple[Path, ...] = ()
+    ruled_out: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, folder: Path, ignore: Iterable[str]) -> Assignment:
@@ -123,7 +125,12 @@ class Assignment:
         except ValueError as error:
             raise GradingError(f"{path}: {error}") from error
         files = find_all_files(str(folder), [*ignore, "*.ipynb"])
-        return cls(folder, tuple(known.get("withheld", ())), tuple(map(Path, sorted(files))))
+        return cls(
+            folder,
+            tuple(known.get("withheld", ())),
+            tuple(map(Path, sorted(files))),
+            tuple(known.get("ruled_out", ())),
+        )
 
     @property
     def set_out(self) -> str:

@@ -359,6 +359,13 @@ FAULTS: dict[str, tuple[Callable[[Faulty], None], str]] = {
         lambda faulty: faulty.replace("assignment.toml", r"\[\]", '["statistics"]'),
         r"statistics is withheld, but a notebook can import it",
     ),
+    "a right answer that uses what is ruled out": (
+        lambda faulty: (
+            faulty.replace("assignment.toml", r"withheld", "ruled_out=['.pop']\nwithheld"),
+            faulty.cell("q01-total", r"(?=    ### BEGIN SOLUTION)", "    [0].pop()\n"),
+        ),
+        r"q01-total, the answer: it uses .pop, which is ruled out",
+    ),
     "data that do not exist": (
         lambda faulty: faulty.replace("assignment.toml", r"withheld", "prefetch=['no']\nwithheld"),
         r"assignment.toml asks for data 'no', which do not exist",
