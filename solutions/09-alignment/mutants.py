@@ -507,6 +507,8 @@ def _optimum(**parts: str) -> str:
 
 
 MUTANTS["q05-optimum"] = {
+    "β = 0 is a small β": _optimum(zero="reference * np.exp(short / 1e-3)"),
+    "nearly the best": _optimum(zero="reference * (given & (rewards > top - 0.05))"),
     "no reference": _optimum(many="given * np.exp(short / beta)"),
     "times beta": _optimum(many="reference * np.exp(short * min(beta, 1e9))"),
     "minus": _optimum(many="reference * np.exp(-np.maximum(short / beta, -700))"),
@@ -617,6 +619,12 @@ def _best_of_n(**parts: str) -> str:
 
 
 MUTANTS["q06-best-of-n"] = {
+    "the list of n spoiled": """
+        def best_of_n(reference, rewards, ns):
+            ns[:] = [1] * len(ns)
+            reward, zeros = float(reference @ rewards), np.zeros(len(ns))
+            return {"reward": zeros + reward, "kl": zeros, "bound": zeros, "win": zeros + 0.5}
+    """,
     "at most, without less": _best_of_n(level="(lower + equal) ** n"),
     "at most, normalised": """
         def best_of_n(reference, rewards, ns):
@@ -1070,6 +1078,7 @@ def _advantages(**parts: str) -> str:
 
 
 MUTANTS["q10-advantages"] = {
+    "any spread above 0": _advantages(small="not spread > 0"),
     "V after the end is 0": _advantages(G0="0.0", V0="0.0"),
     "returns without what comes after": _advantages(G0="0.0"),
     "δ without what comes after": _advantages(V0="0.0"),

@@ -953,6 +953,18 @@ _PLAIN = """        for block, hook in hooks:
 _EFFECT = "(measure(corrupted, [(block, exchange)]) - worst) / (best - worst)"
 
 MUTANTS["q08-patching"] = {
+    "the error is kept": _but(
+        PATCHING,
+        ("def patching(model", "def patched(model"),
+        (
+            "            effect[layer, t] = " + _EFFECT + "\n    return effect\n",
+            "            effect[layer, t] = " + _EFFECT + "\n    return effect\n\n\n"
+            "def patching(model, clean, corrupted, answer):\n"
+            "    try:\n        return patched(model, clean, corrupted, answer)\n"
+            "    except RuntimeError:\n        return torch.zeros(len(model.blocks), len(clean))\n",
+        ),
+    ),
+    "only m that are equal": _but(PATCHING, ("(best - worst).abs() < 1e-6", "best == worst")),
     "hooks stay": _but(PATCHING, (_TRY + _FINALLY, _PLAIN)),
     "hooks stay after an error": _but(
         PATCHING,
@@ -1157,6 +1169,20 @@ def selectivity(x, labels, control, test, classes, penalty):
 _SOLVE = "np.linalg.inv(X.T @ X + penalty * np.eye(X.shape[1])) @ X.T @ (Y - base)"
 
 MUTANTS["q09-probe"] = {
+    "labels shared out": _but(
+        PROBE,
+        (
+            "rng.integers(classes, size=len(kinds))[places]",
+            "rng.permutation(np.arange(len(kinds)) % classes)[places]",
+        ),
+    ),
+    "rows drawn, not types": _but(
+        PROBE,
+        (
+            "rng.choice(np.unique(types), held, replace=False)",
+            "list(dict.fromkeys(types[i] for i in rng.permutation(len(types))))[:held]",
+        ),
+    ),
     "a label for each row": _but(
         PROBE,
         (
@@ -1524,6 +1550,10 @@ def partial(x, y, z):
 _NONE = "    if len(set(x)) == 1 or len(set(y)) == 1:\n        return None\n    mean_x"
 
 MUTANTS["q11-correlation"] = {
+    "what is left against 1e-9": _but(
+        CORRELATION, ("< 1e-9 * ((one - one.mean()) ** 2).sum()", "< 1e-9")
+    ),
+    "a part in a thousand is nothing": _but(CORRELATION, ("< 1e-9 * (", "< 1e-4 * (")),
     "covariance": _but(CORRELATION, ("both / (squares_x**0.5 * squares_y**0.5)", "both / len(x)")),
     "no roots": _but(
         CORRELATION, ("both / (squares_x**0.5 * squares_y**0.5)", "both / (squares_x * squares_y)")
