@@ -127,7 +127,8 @@ def test_every_labelled_equation_is_referred_to():
     texts = {path.name: path.read_text("utf-8") for path in BOOK.glob("*.md")}
     referred = {
         label
-        for text in texts.values()
+        for name, text in texts.items()
+        if name != "cheat-sheet.md"  # it refers to all
         for label in re.findall(r"\{eq\}`(?:[^`<]*<)?([\w-]+)>?`", text)
     }
     unused = [
