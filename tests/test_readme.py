@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 LINK = re.compile(r"\]\((?!https?:)(?P<path>[^)#]+)")
@@ -26,3 +28,15 @@ def test_make_targets_that_are_named_are_there():
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
     assert {one or other for one, other in named} <= targets
     assert ("course", "") in named
+
+
+def test_the_citation_names_this_version_and_address():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
+    page = (ROOT / "book" / "bibliography.md").read_text(encoding="utf-8")
+    assert citation["version"] == project["version"]
+    assert citation["title"] == config["title"]
+    assert citation["repository-code"] == config["repository"]["url"]
+    for said in (citation["title"], citation["version"], citation["url"]):
+        assert said in page
