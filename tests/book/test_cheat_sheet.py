@@ -56,7 +56,7 @@ def test_a_function_that_a_page_names_with_its_formula_is_in_the_row():
         before = re.findall(ROLE.pattern + r" (?:is|computes|gives) \{eq\}`([\w-]+)`", text)
         after = re.findall(r"\{eq\}`([\w-]+)` \(" + ROLE.pattern, text)
         said += [(label, name) for name, label in before] + after
-    assert len(said) > 10
+    assert said
     assert [(label, name) for label, name in said if name not in named[label]] == []
 
 
