@@ -21,8 +21,8 @@ help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' \
 		| while IFS=$$'\t' read -r name text; do printf '  make %-13s %s\n' "$$name" "$$text"; done
 
-course: .venv/.installed ## book, assignments and a graded sample class; about 10 minutes the first time
-	@echo "course: builds the book, releases the assignments, grades the sample class (about 10 minutes the first time)"
+course: .venv/.installed ## book, assignments and a graded sample class; about 12 minutes the first time
+	@echo "course: builds the book, releases the assignments, grades the sample class (about 12 minutes the first time)"
 	@$(MAKE) book
 	@$(MAKE) assignments
 	@$(MAKE) grade-sample
@@ -47,8 +47,8 @@ grade-sample: .venv/.installed ## grade a made-up class; about 1 minute
 	@if [ -d solutions ]; then $(BIN)/nlp-course sample --out $(CLASS); \
 		else echo "  skipped: the public copy of the course comes without solutions/"; fi
 
-test: .venv/.installed ## all tests, book and browser included; about 30 minutes
-	@echo "test: runs all tests, the book's build included (about 30 minutes)"
+test: .venv/.installed ## all tests, book and browser included; about 45 minutes
+	@echo "test: runs all tests, the book's build included (about 45 minutes)"
 	@$(BIN)/pytest -n 2 --dist loadfile $(if $(REQUIRE),--require "$(REQUIRE)") $(PYTEST_ARGS)
 
 test-fast: .venv/.installed ## unit tests only; about 3 minutes

@@ -1465,7 +1465,7 @@ ALTERNATIVES["q10-attributes"] = {
     "stable sort": RATES,
     "NumPy": """
 def attributes_rate(logits, attributes, stop_words, k):
-    values = np.array(logits, dtype=np.float64)
+    values = logits.numpy().astype(float)
     V = values.shape[1]
     left = np.setdiff1d(np.arange(V), np.array(stop_words, dtype=int))
     if not len(left):
@@ -1483,7 +1483,7 @@ def relative_fall(before, after):
 
 
 def first_extraction(updates, answers):
-    hits = np.array(updates).argmax(axis=2) == np.array(answers)
+    hits = updates.numpy().argmax(axis=2) == np.array(answers)
     layers = [int(column.argmax()) if column.any() else None for column in hits.T]
     return {"layers": layers, "rate": float(hits.any(axis=0).mean())}
 """,
