@@ -33,8 +33,8 @@ course: .venv/.installed ## book, assignments and a graded sample class; about 1
 	@echo "Gradebook       $(CURDIR)/$(CLASS)/gradebook.db"
 	@echo "Feedback        $(CURDIR)/$(CLASS)/feedback"
 
-book: .venv/.installed ## the book, each page's cells run; about 5 minutes, seconds when nothing changed
-	@echo "book: runs the pages and builds _build/html (about 5 minutes; under 20 seconds when nothing changed)"
+book: .venv/.installed ## the book, each page's cells run; about 10 minutes, seconds when nothing changed
+	@echo "book: runs the pages and builds _build/html (about 10 minutes; under 20 seconds when nothing changed)"
 	@$(BIN)/python book/_ext/build.py $(if $(DATA),--data $(DATA))
 
 assignments: .venv/.installed ## what students get, made from solutions/; about 10 seconds
