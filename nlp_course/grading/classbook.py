@@ -29,16 +29,28 @@ def student_reports(classroom: Classroom) -> list[StudentReport]:
     Late penalties are settled first: marks given by hand since the last grading count.
     """
     settings, students = classroom.course.settings, classroom.students()
+    folder = Path(classroom.config.Execute.solutions) / classroom.assignment
+    ruled_out = Assignment.read(folder, ()).ruled_out
     with Gradebook(classroom.gradebook) as book:
         late = settle(book, settings)
         return [
-            _report(classroom, book, student, late.get(student, {}).get(classroom.assignment))
+            _report(
+                classroom,
+                book,
+                student,
+                late.get(student, {}).get(classroom.assignment),
+                ruled_out,
+            )
             for student in students
         ]
 
 
 def _report(
-    classroom: Classroom, book: Gradebook, student: str, late: Lateness | None
+    classroom: Classroom,
+    book: Gradebook,
+    student: str,
+    late: Lateness | None,
+    ruled_out: Iterable[str],
 ) -> StudentReport:
     assignment, settings = classroom.assignment, classroom.course.settings
     person = settings.roster.get(student, Person(student))
@@ -80,9 +92,7 @@ def _report(
             *([] if _is_graded(classroom, student, submitted) else [OUTDATED]),
             *outcome.notes,
             *_ruled_out(
-                Assignment.read(
-                    Path(classroom.config.Execute.solutions) / assignment, ()
-                ).ruled_out,
+                ruled_out,
                 {name: about["answers"].get(name, "") for name in {one.question for one in tests}},
             ),
             *_overruled(tested, grades),

@@ -33,7 +33,7 @@ def used(source: str, ruled_out: Iterable[str]) -> list[str]:
     """
     try:
         tree = ast.parse(source)
-    except (SyntaxError, ValueError):
+    except (SyntaxError, ValueError, RecursionError, MemoryError):  # too deep for Python, too
         return []
     paths = set(_paths(tree))
     methods = {f".{node.attr}" for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
@@ -57,11 +57,15 @@ def _paths(tree: ast.Module) -> Iterator[str]:
             for one in node.names:
                 yield f"{node.module}.{one.name}"
                 known[one.asname or one.name] = f"{node.module}.{one.name}"
-    for node in ast.walk(tree):
+    dots = [node for node in ast.walk(tree) if isinstance(node, ast.Attribute)]
+    within = {node.value for node in dots}  # `a.b` in `a.b.c`
+    for node in dots:
+        if node in within:
+            continue
         parts: list[str] = []
         inner: ast.AST = node
         while isinstance(inner, ast.Attribute):
-            parts.insert(0, inner.attr)
+            parts.append(inner.attr)
             inner = inner.value
-        if parts and isinstance(inner, ast.Name):
-            yield ".".join([known.get(inner.id, inner.id), *parts])
+        if isinstance(inner, ast.Name):
+            yield ".".join([known.get(inner.id, inner.id), *reversed(parts)])

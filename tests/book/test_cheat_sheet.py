@@ -17,7 +17,6 @@ cheat_sheet = pytest.importorskip("cheat_sheet")
 
 ROWS = cheat_sheet.table()
 NAMED = sorted({name for row in ROWS for name in row.get("functions", ())})
-# A chapter says what computes a formula in the paragraph behind it, or in the one before.
 ROLE = re.compile(r"\{py:(?:func|class|meth)\}`~nlp_course\.([\w.]+)`")
 
 

@@ -50,6 +50,8 @@ def grade(run_grading, course: Course) -> tuple[str, dict[str, dict[str, str]]]:
 
 
 def test_a_class_is_graded_and_what_a_person_gave_stays(run_grading, course: Course, hand_in):
+    settings = course.source(NAME).with_name("assignment.toml")
+    settings.write_text('ruled_out = ["os"]\n' + settings.read_text())
     hand_in("student-01", RIGHT)
     hand_in("student-02", {**RIGHT, "q01-total": "import os\nos._exit(0)"})
     (course.root / "export/.ipynb_checkpoints").mkdir()
@@ -64,6 +66,8 @@ def test_a_class_is_graded_and_what_a_person_gave_stays(run_grading, course: Cou
         "student-02": "3",
     }
     assert "2 graded, 0 not" in printed
+    class_page = (course.root / f"autumn/reports/{NAME}.html").read_text()
+    assert "q01-total uses os, which the text rules out" in class_page
     assert rows["student-02"]["q02-mean-tests"] == "3"
     assert {row["waiting"] for row in rows.values()} == {"4"}
     notebook = nbformat.read(course.root / f"autumn/autograded/student-02/{NAME}/{NAME}.ipynb", 4)

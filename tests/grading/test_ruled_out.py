@@ -52,7 +52,10 @@ def test_a_method_is_found_on_any_object():
     assert used("def backward(x): return x", [".backward"]) == []
 
 
-@pytest.mark.parametrize("source", ["def f(:", "import torch\n  x", "\x00"])
+DEEP = ["(" * 100_000, "-" * 200_000 + "1", "a" + ".b" * 50_000, "[" * 5_000 + "]" * 5_000]
+
+
+@pytest.mark.parametrize("source", ["def f(:", "import torch\n  x", "\x00", *DEEP], ids=range(7))
 def test_what_is_no_python_uses_nothing(source):
     assert used(source, ["torch"]) == []
 
