@@ -14,7 +14,7 @@ export OMP_NUM_THREADS ?= 1
 # nbgrader starts `alembic` by name, and notebooks start `python3`.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help course test test-fast book assignments grade-sample lint bench bench-grading clean
+.PHONY: help course test test-fast book pdf links assignments public grade-sample lint bench bench-grading clean
 
 help: ## list the targets
 	@echo "nlp_course: an executable course in natural language processing"
@@ -37,10 +37,23 @@ book: .venv/.installed ## the book, each page's cells run; about 10 minutes, sec
 	@echo "book: runs the pages and builds _build/html (about 10 minutes; under 20 seconds when nothing changed)"
 	@$(BIN)/python book/_ext/build.py $(if $(DATA),--data $(DATA))
 
+pdf: book ## the book on paper, _build/nlp_course.pdf; about 3 minutes
+	@echo "pdf: prints the pages by Chromium to _build/nlp_course.pdf (about 3 minutes)"
+	@$(BIN)/python book/_ext/edition.py
+
+links: book ## ask whether what the book links to elsewhere is there; about 5 minutes
+	@echo "links: asks each address in the book, and lists those that do not answer (about 5 minutes)"
+	@$(BIN)/jupyter-book build book --config _config.yml --path-output . --builder custom --custom-builder linkcheck -q
+
 assignments: .venv/.installed ## what students get, made from solutions/; about 10 seconds
 	@echo "assignments: releases solutions/ to assignments/ (about 10 seconds)"
 	@if [ -d solutions ]; then $(BIN)/nlp-course release; \
 		else echo "  skipped: the public copy of the course comes without solutions/"; fi
+
+public: .venv/.installed ## the public copy, without solutions/, to DEST=FOLDER; about 30 seconds
+	@if [ -z "$(DEST)" ]; then echo "public: name a folder, make public DEST=../course-public" >&2; exit 1; fi
+	@echo "public: copies what is committed to $(DEST), if it tells no answer (about 30 seconds)"
+	@$(BIN)/nlp-course publish "$(DEST)"
 
 grade-sample: .venv/.installed ## grade a made-up class; about 1 minute
 	@echo "grade-sample: makes a class, grades it, writes marks and feedback under $(CLASS) (about 1 minute)"
@@ -61,14 +74,15 @@ lint: .venv/.installed ## style, types and spelling; about 20 seconds
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/codespell
-	@$(BIN)/nbstripout --keep-id --verify $$(git ls-files '*.ipynb')
+	@$(BIN)/nbstripout --keep-id --verify $$(find assignments book solutions -name '*.ipynb' -not -path '*/.*' 2>/dev/null)
 
 bench: .venv/.installed ## our speed beside the peers', as ratios in one run; about 25 minutes, over an hour with PEERS
 	@echo "bench: trains beside gensim, tokenizers and transformers, grades beside nbgrader (about 25 minutes); with PEERS also GloVe (40), KenLM (2) and nanoGPT"
 	@$(BIN)/python -m benchmarks.word2vec
 	@$(BIN)/python -m benchmarks.subword
 	@$(BIN)/python -m benchmarks.transformer
-	@$(BIN)/python -m benchmarks.grading
+	@if [ -d solutions ]; then $(BIN)/python -m benchmarks.grading; \
+		else echo "grading: skipped: the public copy of the course comes without solutions/"; fi
 	@if [ -n "$${PEERS:-}" ]; then $(BIN)/python -m benchmarks.glove; \
 		else echo "glove: skipped: PEERS names no folder with the authors' program (benchmarks/README.md)"; fi
 	@if [ -n "$${PEERS:-}" ]; then $(BIN)/python -m benchmarks.ngram; \
@@ -76,7 +90,8 @@ bench: .venv/.installed ## our speed beside the peers', as ratios in one run; ab
 
 bench-grading: .venv/.installed ## grading beside nbgrader on 20 submissions; about 2 minutes
 	@echo "bench-grading: grades 20 submissions, and the same with nbgrader (about 2 minutes)"
-	@$(BIN)/python -m benchmarks.grading --size 20 --stock 20
+	@if [ -d solutions ]; then $(BIN)/python -m benchmarks.grading --size 20 --stock 20; \
+		else echo "  skipped: the public copy of the course comes without solutions/"; fi
 
 clean: ## remove what was generated, except .venv
 	@echo "clean: removes _build, notebooks and caches (a second)"

@@ -4,4 +4,4 @@ One module per subject, named as the chapter that teaches it. Nothing is importe
 ``import nlp_course`` costs nothing and each page says what it uses.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.8.0"

@@ -21,6 +21,7 @@ from nlp_course import data
 from nlp_course.grading.course import Course
 from nlp_course.grading.engine import Engine
 from nlp_course.grading.job import CellOutcome, Job, JobCell, Outcome
+from nlp_course.grading.leaks import leaks
 from nlp_course.grading.notebooks import (
     GradingError,
     answer_cells,
@@ -29,7 +30,7 @@ from nlp_course.grading.notebooks import (
     read_notebook,
     tested_points,
 )
-from nlp_course.grading.release import generate_release, leaks
+from nlp_course.grading.release import generate_release
 from nlp_course.grading.ruled_out import used
 from nlp_course.grading.scoring import Status
 from nlp_course.grading.spoil import SPOILED, spoiled

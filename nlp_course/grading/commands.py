@@ -41,7 +41,7 @@ Out = Annotated[Path | None, typer.Option(help="File to write; else in the class
 
 def add_to(app: typer.Typer) -> None:
     """Give an application these commands."""
-    for command in (release, check, collect, grade, report, feedback, export, sample):
+    for command in (release, publish, check, collect, grade, report, feedback, export, sample):
         app.command()(command)
 
 
@@ -60,6 +60,18 @@ def release(
         raise GradingError(f"{place.solutions} holds no assignment")
     for name in names:
         print(f"{name} → {release_one(place, name)}")
+
+
+def publish(
+    destination: Annotated[
+        Path, typer.Argument(help="Folder of the public copy: absent, empty, or written before.")
+    ],
+    course: CourseFolder = Path(),
+) -> None:
+    """Write the public copy of the course, without solutions/, once it is found to tell none."""
+    from nlp_course.grading.public import publish as write_copy
+
+    print(write_copy(course, destination))
 
 
 def collect(

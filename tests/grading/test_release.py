@@ -10,8 +10,9 @@ import nbformat
 import pytest
 
 from nlp_course.grading.course import Course
+from nlp_course.grading.leaks import leaks
 from nlp_course.grading.notebooks import GradingError, NotANotebookError
-from nlp_course.grading.release import differences, generate_release, leaks, release
+from nlp_course.grading.release import differences, generate_release, release
 
 pytestmark = pytest.mark.grading
 ROOT = Path(__file__).parents[2]
