@@ -92,7 +92,8 @@ def build(out: Path, only: Sequence[str] | None = None, generated: bool = False)
     (out / course.PAGE_KEYS).write_text(json.dumps(keys, indent=1), encoding="utf-8")
     sphinx(out, only, generated)
     if not generated:
-        notebooks.write(names, out, here)
+        # The home page leads to the chapters: there is nothing to do in a notebook of it.
+        notebooks.write([name for name in names if name != "index"], out, here)
     stamp.write_text(sources)
 
 
