@@ -209,6 +209,8 @@ def page():
             "([Řehůřek and Sojka, 2010](https://owner.github.io/project/bibliography.html))",
         ),
         ("[next](04-word2vec.md#b)", "[next](https://owner.github.io/project/04-word2vec.html#b)"),
+        ("[n²](04-word2vec.md#n²)", "[n²](https://owner.github.io/project/04-word2vec.html#n2)"),
+        ("[whole](04-word2vec.md)", "[whole](https://owner.github.io/project/04-word2vec.html)"),
         ("```python\nx = {1}\n```", "```python\nx = {1}\n```"),
         ("```{math}\n:label: eq-pmi\nx\n```", "$$\nx\n\\tag{3.1}\n$$"),
         (
