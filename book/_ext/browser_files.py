@@ -20,6 +20,10 @@ VENDOR = BOOK / "static" / "vendor"
 SERVED = {
     "@jupyter-widgets/html-manager/dist/embed.js": "html-manager/embed.js",
     "@jupyter-widgets/html-manager/dist/embed.js.LICENSE.txt": "html-manager/LICENSE.txt",
+    "@popperjs/core/dist/umd/popper.min.js": "tippy/popper.min.js",
+    "@popperjs/core/LICENSE.md": "tippy/popper.LICENSE.md",
+    "tippy.js/dist/tippy.umd.min.js": "tippy/tippy.min.js",
+    "tippy.js/LICENSE": "tippy/LICENSE",
     "mathjax/es5/tex-mml-chtml.js": "mathjax/tex-mml-chtml.js",
     "mathjax/es5/output/chtml/fonts": "mathjax/output/chtml/fonts",
     "mathjax/es5/input/tex/extensions": "mathjax/input/tex/extensions",
