@@ -14,7 +14,7 @@ export OMP_NUM_THREADS ?= 1
 # nbgrader starts `alembic` by name, and notebooks start `python3`.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help course test test-fast book pdf links assignments public grade-sample lint bench bench-grading clean
+.PHONY: help course test test-fast book pdf links colab assignments public grade-sample lint bench bench-grading clean
 
 help: ## list the targets
 	@echo "nlp_course: an executable course in natural language processing"
@@ -44,6 +44,10 @@ pdf: book ## the book on paper, _build/nlp_course.pdf; about 3 minutes
 links: book ## ask whether what the book links to elsewhere is there; about 5 minutes
 	@echo "links: asks each address in the book, and lists those that do not answer (about 5 minutes)"
 	@$(BIN)/jupyter-book build book --config _config.yml --path-output . --builder custom --custom-builder linkcheck -q
+
+colab: book ## run students' notebooks with Colab's versions: all, NAMES=…, or those CHANGED=COMMIT; about 30 minutes
+	@echo "colab: runs notebooks as Colab would (about a minute each; the first time 2 more to install)"
+	@$(BIN)/python tests/colab/run_notebooks.py $(NAMES) $(if $(CHANGED),--changed $(CHANGED)) $(if $(MOST),--most $(MOST))
 
 assignments: .venv/.installed ## what students get, made from solutions/; about 10 seconds
 	@echo "assignments: releases solutions/ to assignments/ (about 10 seconds)"

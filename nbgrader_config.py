@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from nbconvert.preprocessors import CSSHTMLHeaderPreprocessor
+from nbconvert.preprocessors import CSSHTMLHeaderPreprocessor, TagRemovePreprocessor
+from nbgrader.converters import GenerateAssignment
 from nbgrader.preprocessors import ClearOutput, DeduplicateIds, OverwriteKernelspec
 
 from nlp_course.grading.course import add_scripts_to_path
@@ -18,6 +19,7 @@ from nlp_course.grading.feedback import (
 from nlp_course.grading.late import AssignPenalties
 from nlp_course.grading.record import RestoreCells, SaveMarks
 from nlp_course.grading.settings import read_settings
+from nlp_course.grading.student_cells import NOT_RETURNED, AddStudentCells
 
 add_scripts_to_path()
 c = get_config()  # traitlets puts this name here
@@ -44,6 +46,11 @@ c.CourseDirectory.ignore = [
     "assignment.toml",
     "mutants.py",
 ]
+
+# The cells that each notebook for students has, beside the author's: set-up, self-check, hand-in.
+STEPS = GenerateAssignment.class_traits()["preprocessors"].default()
+c.GenerateAssignment.preprocessors = [AddStudentCells, *STEPS]
+c.AddStudentCells.course = str(ROOT)
 
 # What students find where an answer belongs.
 c.ClearSolutions.code_stub = {
@@ -77,6 +84,13 @@ c.LatePenalty.course = str(ROOT)
 # nbconvert's own filter leaves ids and classes in raw cells.
 c.HTMLExporter.sanitize_html = True
 c.HTMLExporter.filters = {"markdown2html": safe_markdown, "clean_html": safe_html}
-c.GenerateFeedback.preprocessors = [GetMarks, HideHiddenTests, CSSHTMLHeaderPreprocessor]
+c.GenerateFeedback.preprocessors = [
+    GetMarks,
+    HideHiddenTests,
+    TagRemovePreprocessor,
+    CSSHTMLHeaderPreprocessor,
+]
+c.TagRemovePreprocessor.enabled = True
+c.TagRemovePreprocessor.remove_cell_tags = {NOT_RETURNED}
 c.GenerateFeedback.exporter_class = Page
 c.HideHiddenTests.hints = read_hints(ROOT / "solutions")

@@ -14,10 +14,12 @@ from typing import Any, NamedTuple
 
 import nbformat
 import yaml
+from docutils.nodes import make_id
 from nbformat import NotebookNode
 from pybtex.database import BibliographyData, parse_file
 
 from course import practised_in
+from nlp_course.grading.student_cells import needs_torch, set_up_source, wheel_address
 from notebook_cells import exported
 from pages import BOOK, ROOT, BuildError, outputs, read_notebook
 
@@ -32,27 +34,6 @@ BOXES = {
     "admonition", "attention", "caution", "danger", "error", "hint", "important", "margin",
     "note", "seealso", "sidebar", "tip", "topic", "warning",
 }  # fmt: skip
-
-SETUP = """\
-# @title Set-up: run this cell first
-import importlib.util
-import os
-import subprocess
-import sys
-
-PACKAGE = "nlp-course @ git+{repository}"
-
-if os.environ.get("NLP_COURSE_GRADING") != "1":
-    if importlib.util.find_spec("nlp_course") is None:
-        subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", PACKAGE])
-        importlib.invalidate_caches()
-    if importlib.util.find_spec("nlp_course") is None:
-        raise RuntimeError(
-            "The course's package could not be installed; pip says why above. Check the network, "
-            "choose Runtime > Restart session, and run this cell again."
-        )
-    print("Ready.")
-"""
 
 
 class Directive(NamedTuple):
@@ -133,13 +114,15 @@ class Page:
         self.colab = (
             f"https://colab.research.google.com/github/{owner}/{project}/blob/{notebook_branch}"
         )
+        self.wheel = wheel_address(self.repository, notebook_branch)
         self.answering = False
 
     def notebook(self, source: NotebookNode) -> NotebookNode:
         """The notebook for Colab, from the page's cells."""
-        cells = [nbformat.v4.new_code_cell(SETUP.format(repository=self.repository).strip())]
+        codes = exported(source.cells)
+        cells = [nbformat.v4.new_code_cell(set_up_source(self.wheel, torch=needs_torch(codes)))]
         cells[0].metadata = {"cellView": "form"}
-        for cell, code in zip(source.cells, exported(source.cells), strict=True):
+        for cell, code in zip(source.cells, codes, strict=True):
             is_code = cell.cell_type == "code"
             cells += self._code(cell, code) if is_code else self._text(cell.source)
         # The title first, then the set-up: who opens the notebook sees what it is.
@@ -175,6 +158,8 @@ class Page:
             made.source = f"# @title Run this cell (open it to read the code)\n{source}"
         if made.source != source:
             made.metadata = {"cellView": "form"}
+        if "raises-exception" in tags:  # so "run all" does not stop there
+            made.metadata["tags"] = ["raises-exception"]
         cells = [made]
         figure = cell.metadata.get("mystnb", {}).get("figure", {})
         if caption := figure.get("caption"):
@@ -282,7 +267,9 @@ class Page:
         if target.startswith("#"):
             target = f"{self.site}/{self.name}.html{target}"
         elif re.match(r"[\w-]+\.md", target):
-            target = f"{self.site}/{target.replace('.md', '.html', 1)}"
+            page, mark, heading = target.partition("#")
+            # MyST knows a heading by its words, a page by an id of plain letters.
+            target = f"{self.site}/{page.removesuffix('.md')}.html{mark}{make_id(heading)}"
         elif target.startswith("static/"):
             target = f"{self.files}/{target}"
         return f"{link['open']}({target})"

@@ -98,9 +98,14 @@ def page_key(name: str, generated: bool = False) -> str:
     """A hash of what a page's cells run with: the package's modules, libraries, and the data."""
     digest = hashlib.sha256(f"{sys.version} {generated}".encode())
     digest.update((ROOT / "requirements.txt").read_bytes())
-    for path in sorted(_modules(_nodes(read_notebook(name)))):
+    for path in sorted(modules(name)):
         digest.update(path.name.encode() + path.read_bytes())
     return digest.hexdigest()
+
+
+def modules(name: str) -> set[Path]:
+    """The package's files that a page's cells use, directly or through others."""
+    return _modules(_nodes(read_notebook(name)))
 
 
 def _modules(tree: Iterator[ast.AST]) -> set[Path]:

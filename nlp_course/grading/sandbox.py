@@ -110,7 +110,7 @@ def start_trusted(entry: str, preload: Sequence[str]) -> Warm:
     ------
     SandboxError : it did not start, or a module to preload cannot be imported.
     """
-    environment = {**os.environ, **ONE_THREAD}
+    environment = {**os.environ, **ONE_THREAD, "NLP_COURSE_GRADING": "1"}
     with ExitStack() as stack:
         return _run(stack, [sys.executable], entry, preload, None, environment, [])
 

@@ -1,19 +1,29 @@
-"""The notebooks for Colab: valid, plain, and set up by their first code cell."""
+"""The notebooks for Colab: valid, plain, and set up by their first code cell.
+
+What that cell does, on which machine, tests/assignments/test_student_cells.py tries.
+"""
 
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 
 import nbformat
 import pytest
 import yaml
+from pybtex.database import BibliographyData
+
+from nlp_course.grading.student_cells import read_address, set_up_source
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "book" / "_ext"))
+import notebooks  # noqa: E402
 
 pytestmark = pytest.mark.book
 
-ROOT = Path(__file__).resolve().parents[2]
 NAMES = sorted(path.stem for path in (ROOT / "book").glob("[0-9][0-9]-*.md"))
-TITLE = "# @title Set-up: run this cell first"
+WHEEL = read_address(ROOT)
 
 
 @pytest.fixture(params=NAMES)
@@ -38,33 +48,53 @@ def test_no_directive_or_role_is_left(notebook):
             assert not re.search(r"\bglue\(", cell.source)
 
 
-def test_set_up_stands_below_the_title(notebook):
+def test_set_up_stands_below_the_title_and_is_the_assignments(notebook):
     assert notebook.cells[0].source.startswith("# ")
-    assert notebook.cells[1].source.startswith(TITLE)
+    code = "\n".join(cell.source for cell in notebook.cells[2:] if cell.cell_type == "code")
+    ways = {torch: set_up_source(WHEEL, torch=torch) for torch in (True, False)}
+    assert notebook.cells[1].source in ways.values()
+    assert notebook.cells[1].metadata.cellView == "form"
+    if re.search(r"^ *(import|from) torch\b", code, re.MULTILINE):
+        assert notebook.cells[1].source == ways[True]
 
 
-def test_set_up_installs_from_the_one_address(notebook):
-    config = yaml.safe_load((ROOT / "_config.yml").read_text("utf-8"))
-    assert f'git+{config["repository"]["url"]}"' in notebook.cells[1].source
+def chapter(code: str, settings: dict) -> nbformat.NotebookNode:
+    """The notebook of a page with one cell."""
+    branch = settings["sphinx"]["config"]["course_notebook_branch"]
+    nothing: dict = {"equation": {}, "figure": {}, "exercise": {}, "section": {}}
+    page = notebooks.Page(
+        "03-page", nothing, {}, BibliographyData(), settings["repository"], branch
+    )
+    cells = [nbformat.v4.new_markdown_cell("# Title"), nbformat.v4.new_code_cell(code)]
+    return page.notebook(nbformat.v4.new_notebook(cells=cells))
 
 
-def test_set_up_does_nothing_where_the_package_is_here(notebook, capsys):
-    exec(notebook.cells[1].source, {})
-    assert capsys.readouterr().out == "Ready.\n"
+def test_a_fork_changes_the_address_in_one_place():
+    url, branch = "https://github.com/fork/of-it", "public"
+    settings = {
+        "repository": {"url": url, "branch": "main"},
+        "sphinx": {"config": {"course_notebook_branch": branch}},
+    }
+    source = chapter("import numpy", settings).cells[1].source
+    assert f'"{url}/raw/{branch}/wheel/nlp_course-' in source
+    assert source.count("https://") == 1
 
 
-def test_set_up_does_nothing_while_grading(notebook, monkeypatch, capsys):
-    monkeypatch.setenv("NLP_COURSE_GRADING", "1")
-    monkeypatch.setattr("importlib.util.find_spec", lambda _name: pytest.fail("looked"))
-    exec(notebook.cells[1].source, {})
-    assert capsys.readouterr().out == ""
-
-
-def test_set_up_that_fails_says_what_to_do(notebook, monkeypatch):
-    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
-    monkeypatch.setattr("subprocess.run", lambda command: None)
-    with pytest.raises(RuntimeError, match=r"could not be installed.*run this cell again"):
-        exec(notebook.cells[1].source, {})
+@pytest.mark.parametrize(
+    ("code", "needed"),
+    [
+        ("import torch", True),
+        ("from torch import nn", True),
+        ("from nlp_course import plots, transformer", True),
+        ("from nlp_course.attention import attend", True),
+        ("from nlp_course import data, plots, text", False),
+        ("# import torch", False),
+        ("%matplotlib inline", False),
+    ],
+)
+def test_a_chapter_needs_torch_if_its_cells_or_its_modules_import_it(code: str, needed: bool):
+    settings = yaml.safe_load((ROOT / "_config.yml").read_text("utf-8"))
+    assert chapter(code, settings).cells[1].source == set_up_source(WHEEL, torch=needed)
 
 
 def test_every_code_cell_is_python(notebook):

@@ -113,7 +113,8 @@ def write_course(root: Path) -> Path:
         'title = "Sums"\n[questions.q02-mean]\nhint = "What is left of nothing, divided?"\n'
     )
     (folder / "numbers.csv").write_text("1,2,3\n")
-    shutil.copy(ROOT / "nbgrader_config.py", root)
+    for name in ("nbgrader_config.py", "_config.yml"):
+        shutil.copy(ROOT / name, root)
     with (root / "nbgrader_config.py").open("a") as config:
         config.write("\nc.Execute.cell_timeout = 5\n")
     return root

@@ -13,6 +13,7 @@ import html
 import json
 import re
 import secrets
+import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -245,6 +246,7 @@ def write_course(root: Path, known: Secrets) -> Course:
     own = {"timeout": 5, "cell_timeout": 4.0, "notebook_timeout": 30.0, "memory": 1 << 30}
     settings += "".join(f"\nc.Execute.{name} = {value}" for name, value in own.items())
     (root / "nbgrader_config.py").write_text(settings + "\n")
+    shutil.copy(ROOT / "_config.yml", root)
     return Course(root)
 
 

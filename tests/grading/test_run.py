@@ -196,7 +196,7 @@ def test_a_notebook_runs_again_only_if_it_changed_or_is_asked_to(
     assert runs() == 0
     path = some.folder / "submitted/student-02" / NAME / f"{NAME}.ipynb"
     notebook = nbformat.read(path, 4)
-    notebook.cells[2].source += "\n# another thought"
+    notebook.cells[3].source += "\n# another thought"
     nbformat.write(notebook, path)
     assert runs() == 1
     assert runs(again=True) == 3
