@@ -72,6 +72,36 @@ def colab(config: Any) -> str:
     return f"https://colab.research.google.com/github/{repository}/blob/{branch}"
 
 
+def site(repository: str) -> str:
+    """The address of the published book, from the repository's: GitHub's Pages."""
+    owner, project = repository.removesuffix("/").split("/")[-2:]
+    return f"https://{owner}.github.io/{project}/"
+
+
+def introduce(_app: Sphinx, config: Any) -> None:
+    """What other sites show beside a link to a page: its first words, and the course's picture."""
+    config.ogp_site_url = config.html_baseurl = site(config.html_theme_options["repository_url"])
+    config.ogp_site_name = config.html_title
+    config.ogp_image = f"{config.ogp_site_url}_static/card.png"
+    config.ogp_image_alt = f"{config.html_title}: two vectors, a dot and a square"
+    config.ogp_use_first_image = False
+    config.ogp_description_length = 130  # the question at a page's head, without the box below it
+    # One picture for all pages: drawing one for each takes longer than all the rest.
+    config.ogp_social_cards = {"enable": False}
+
+
+def ask_others_alone(_app: Sphinx, config: Any) -> None:
+    """`make links` leaves out the course's own addresses: they may not be published yet.
+
+    tests/book/test_links.py finds in this folder what they name.
+    """
+    repository = config.html_theme_options["repository_url"]
+    named = "/".join(repository.split("/")[-2:])
+    files = f"https://raw.githubusercontent.com/{named}"
+    own = [site(repository), repository, files, colab(config)]
+    config.linkcheck_ignore = [*config.linkcheck_ignore, *map(re.escape, own)]
+
+
 def practised_in(names: str, folder: str) -> str:
     """Links to the assignments of a chapter's box, `01-counting-words, 02-word2vec`.
 
@@ -114,6 +144,9 @@ def link_notebooks(
         seen.add(body)
     if "script_files" in context:
         context["script_files"][:] = kept
+    if page == app.config.root_doc:
+        buttons = context.get("header_buttons", [])
+        buttons[:] = [group for group in buttons if group.get("label") != "launch-buttons"]
     for group in context.get("header_buttons", []):
         if group.get("label") == "launch-buttons":
             for button in group["buttons"]:
@@ -190,6 +223,8 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_config_value("course_notebook_folder", "notebooks", "html", str)
     app.add_node(run_time)
     app.add_directive("chapter-box", ChapterBox)
+    app.connect("config-inited", introduce, priority=900)
+    app.connect("config-inited", ask_others_alone, priority=900)
     app.connect("builder-inited", share_visitors)
     app.connect("env-get-outdated", run_anew)
     # Sphinx numbers at the usual priority, 500.
