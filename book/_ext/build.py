@@ -93,7 +93,11 @@ def build(out: Path, only: Sequence[str] | None = None, generated: bool = False)
     sphinx(out, only, generated)
     if not generated:
         # The home page leads to the chapters: there is nothing to do in a notebook of it.
-        notebooks.write([name for name in names if name != "index"], out, here)
+        chapters = [name for name in names if name != "index"]
+        notebooks.write(chapters, out, here)
+        # The page's download button: the notebook that Colab opens, not the page's source.
+        for name in chapters:
+            shutil.copyfile(here / f"{name}.ipynb", out / "html" / "_sources" / f"{name}.ipynb")
     stamp.write_text(sources)
 
 

@@ -1,7 +1,6 @@
 """What the book adds to Sphinx: a box at a chapter's head, Colab links, pictures that speak.
 
-It also mends two things of its neighbours: sphinx-exercise's visitors hide other extensions' in
-the one-page edition, and some extensions repeat their scripts on every page.
+It also prints once what some extensions repeat on every page: their scripts.
 """
 
 from __future__ import annotations
@@ -211,13 +210,6 @@ def write_references(app: Sphinx, env: BuildEnvironment) -> None:
     path.write_text(json.dumps(found, indent=1), encoding="utf-8")
 
 
-def share_visitors(app: Sphinx) -> None:
-    """Give the one-page edition every extension's HTML visitors, not sphinx-exercise's alone."""
-    handlers = app.registry.translation_handlers
-    if "singlehtml" in handlers:
-        handlers["singlehtml"] = {**handlers.get("html", {}), **handlers["singlehtml"]}
-
-
 def setup(app: Sphinx) -> dict[str, Any]:
     app.add_config_value("course_notebook_branch", "notebooks", "html", str)
     app.add_config_value("course_notebook_folder", "notebooks", "html", str)
@@ -225,7 +217,6 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("chapter-box", ChapterBox)
     app.connect("config-inited", introduce, priority=900)
     app.connect("config-inited", ask_others_alone, priority=900)
-    app.connect("builder-inited", share_visitors)
     app.connect("env-get-outdated", run_anew)
     # Sphinx numbers at the usual priority, 500.
     app.connect("env-get-updated", number_by_chapter, priority=600)

@@ -35,6 +35,9 @@ BOXES = {
     "note", "seealso", "sidebar", "tip", "topic", "warning",
 }  # fmt: skip
 
+# A cell whose code is folded: Colab's way to say it, and JupyterLab's.
+FOLDED = {"cellView": "form", "jupyter": {"source_hidden": True}}
+
 
 class Directive(NamedTuple):
     """A MyST directive of a page."""
@@ -121,7 +124,7 @@ class Page:
         """The notebook for Colab, from the page's cells."""
         codes = exported(source.cells)
         cells = [nbformat.v4.new_code_cell(set_up_source(self.wheel, torch=needs_torch(codes)))]
-        cells[0].metadata = {"cellView": "form"}
+        cells[0].metadata = dict(FOLDED)
         for cell, code in zip(source.cells, codes, strict=True):
             is_code = cell.cell_type == "code"
             cells += self._code(cell, code) if is_code else self._text(cell.source)
@@ -157,7 +160,7 @@ class Page:
         elif tags & {"hide-input", "hide-cell", "remove-cell", "remove-input"}:
             made.source = f"# @title Run this cell (open it to read the code)\n{source}"
         if made.source != source:
-            made.metadata = {"cellView": "form"}
+            made.metadata = dict(FOLDED)
         if "raises-exception" in tags:  # so "run all" does not stop there
             made.metadata["tags"] = ["raises-exception"]
         cells = [made]

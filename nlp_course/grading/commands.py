@@ -70,7 +70,9 @@ def publish(
 ) -> None:
     """Write the public copy of the course, without solutions/, once it is found to tell none."""
     from nlp_course.grading.public import publish as write_copy
+    from nlp_course.grading.public import require_fresh
 
+    require_fresh(course)
     print(write_copy(course, destination))
 
 

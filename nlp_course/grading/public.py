@@ -36,6 +36,7 @@ from nlp_course.grading.leaks import (
     texts,
 )
 from nlp_course.grading.notebooks import GradingError
+from nlp_course.grading.release import differences, generate_release
 
 # `tests/assignments/` runs solutions, and names the mistakes that hidden tests look for.
 WITHHELD = ("solutions/", "tests/assignments/")
@@ -47,6 +48,12 @@ NAMES_THE_MARKS = (
     "nlp_course/grading/",
     "tests/grading/",
 )
+# Of a class, and for the staff only, wherever somebody committed it.
+PRIVATE_FILES = (
+    *("course.toml", "roster.csv", "receipt.json", "review.csv", "gradebook.db", "grading.log"),
+    *("marks.csv", "grades.csv", "secret"),
+)
+PRIVATE_FOLDERS = ("received", "submitted", "autograded", "feedback")
 MARKER = ".public-copy"
 NOTICE = """\
 `make public` writes this folder from the course's source, which holds the solutions too.
@@ -55,6 +62,26 @@ Changes belong there: the next `make public` replaces what stands here.
 WRITTEN = "nlp-course.written"  # setting of git in the copy: the tree that was written last
 NEWEST_SETUPTOOLS = 77  # that pyproject.toml asks for
 SHOWN = 30
+
+
+def require_fresh(root: Path) -> None:
+    """See that `assignments/`, as it is committed, is what `solutions/` and `_config.yml` give.
+
+    Raises
+    ------
+    GradingError : one is not; from an older one students would install another course's package.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        source, fresh = Path(folder) / "source", Path(folder) / "fresh"
+        _export(root.resolve(), source)
+        course = Course(source)
+        for name in course.assignments():
+            released = source / "assignments" / name
+            if differences(generate_release(course, name, fresh), released):
+                raise GradingError(
+                    f"{name} is committed otherwise than solutions/ and _config.yml give it: run "
+                    "nlp-course release, commit _config.yml and assignments/, and do this again"
+                )
 
 
 def publish(root: Path, destination: Path) -> str:
@@ -86,6 +113,11 @@ def publish(root: Path, destination: Path) -> str:
                 + "\nMend these files and commit them. Where a line stands or stood honestly, "
                 "name it with the file and the reason in solutions/taught.toml. What a commit "
                 "tells goes only with its history: take a new folder, and a new repository for it."
+            )
+        if clashes := copy.clashes(destination):
+            raise GradingError(
+                f"{destination} holds what git ignores there, and the copy would replace: "
+                f"{', '.join(clashes[:5])}. Move it away"
             )
         copy.write(destination)
     said = [
@@ -148,6 +180,9 @@ class PublicCopy:
         found = set()
         if name.startswith("solutions/") or Path(name).name in INSTRUCTORS_FILES:
             found.add(f"{name}: is for instructors only")
+        *folders, file = Path(name).parts
+        if file in PRIVATE_FILES or not {*folders}.isdisjoint(PRIVATE_FOLDERS):
+            found.add(f"{name}: is of a class, and for the staff only")
         for place, text in texts(name, content):
             source = _path_in_source(place)
             told = set(self.secrets.told_in(text))
@@ -192,6 +227,21 @@ class PublicCopy:
         lines = self.secrets.standing_in(text) & self.secrets.lines
         return tuple(f": holds {line!r}" for line in lines)
 
+    def clashes(self, repository: Path) -> list[str]:
+        """Paths of the copy at which a repository has something that git does not track."""
+        if not (repository / ".git").exists():
+            return []
+        tracked = set(_listed(repository, "ls-files", "-z"))
+        found = set()
+        for name in self.names:
+            folders = [
+                folder for folder in Path(name).parents if (repository / folder).is_symlink()
+            ]
+            found |= {str(folder) for folder in folders}
+            if name not in tracked and os.path.lexists(repository / name):
+                found.add(name)
+        return sorted(found)
+
     def write(self, repository: Path) -> None:
         """Make a repository hold these files and no others, and stage them."""
         repository.mkdir(parents=True, exist_ok=True)
@@ -201,8 +251,8 @@ class PublicCopy:
             (repository / old).unlink(missing_ok=True)
             _remove_empty(repository, (repository / old).parent)
         shutil.copytree(self.folder, repository, dirs_exist_ok=True)
-        _git(repository, "add", "--all")
-        # What git would ignore is committed in the source all the same.
+        _git(repository, "add", "--update")
+        # Named, for what git would ignore is committed in the source all the same.
         _git(repository, "--literal-pathspecs", "add", "--force", "--", *self.names)
         _git(repository, "config", WRITTEN, _git(repository, "write-tree").strip())
 
@@ -241,8 +291,10 @@ def _has_setuptools() -> bool:
 
 def _require_writable(root: Path, destination: Path) -> None:
     """See that nothing would be lost in the destination, and that it is apart from the source."""
-    if root.is_relative_to(destination):
-        raise GradingError(f"{destination} holds the course's source; name a folder apart from it")
+    if root.is_relative_to(destination) or destination.is_relative_to(root):
+        raise GradingError(
+            f"{destination} and the course's source are in one another; name a folder apart"
+        )
     if not destination.exists():
         return
     if not destination.is_dir():
@@ -257,6 +309,10 @@ def _require_writable(root: Path, destination: Path) -> None:
             f"{destination} is a repository that `make public` did not write: {MARKER} is not in "
             "it. Name an empty folder"
         )
+    if any(line.startswith("160000 ") for line in _listed(destination, "ls-files", "-s", "-z")):
+        raise GradingError(f"{destination} has a submodule; remove it there first")
+    if _listed(destination, "ls-files", "--unmerged", "-z"):
+        raise GradingError(f"a merge is not finished in {destination}; finish it there first")
     # Not committed, and not what the last `make public` left for a person to commit.
     others = _listed(destination, "ls-files", "-z", "--others", "--exclude-standard")
     others += _listed(destination, "diff", "-z", "--name-only")

@@ -36,6 +36,13 @@ def test_notebook_is_valid_and_has_no_outputs(notebook):
     assert not any(cell.get("outputs") for cell in notebook.cells)
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_a_page_s_download_is_the_notebook_that_colab_opens(name, built):
+    download = built / "_sources" / f"{name}.ipynb"
+    assert download.read_bytes() == (ROOT / "notebooks" / f"{name}.ipynb").read_bytes()
+    assert f"_sources/{name}.ipynb" in (built / f"{name}.html").read_text(encoding="utf-8")
+
+
 def test_no_directive_or_role_is_left(notebook):
     for cell in notebook.cells:
         if cell.cell_type == "markdown":

@@ -122,6 +122,7 @@ function press() {
   const unreached = [];
   const ringless = [];
   const tried = new Set();
+  document.activeElement.blur();
   for (const it of document.querySelectorAll("a[href], button, input, select, summary, [role='button'], [role='slider'], [tabindex='0']")) {
     if (it.disabled || !it.checkVisibility({ visibilityProperty: true })) continue;
     if (it.tabIndex < 0) unreached.push(it.outerHTML.slice(0, 200));

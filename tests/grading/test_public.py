@@ -17,6 +17,7 @@ from nlp_course.grading.course import Course
 from nlp_course.grading.leaks import Secrets, course_secrets, taught_lines, texts
 from nlp_course.grading.notebooks import GradingError
 from nlp_course.grading.public import MARKER, PublicCopy, publish
+from nlp_course.grading.release import release
 
 from .conftest import NAME, write_course
 
@@ -243,9 +244,73 @@ def test_a_folder_with_anothers_files_is_refused_and_left_as_it_is(
 
 
 def test_the_source_itself_is_no_place_for_the_copy(source: Path):
-    for place in (source, source.parent):
-        with pytest.raises(GradingError, match="holds the course's source"):
+    for place in (source, source.parent, source / "public"):
+        with pytest.raises(GradingError, match="in one another"):
             publish(source, place)
+
+
+@pytest.mark.usefixtures("no_wheel")
+@pytest.mark.parametrize(
+    "name", ["course.toml", "class/roster.csv", "class/received/90-sums/student-01/receipt.json"]
+)
+def test_what_is_of_a_class_stays_with_the_staff(source: Path, tmp_path: Path, name: str):
+    put(source, name, "names")
+    commit(source)
+    with pytest.raises(GradingError, match=f"{name}: is of a class"):
+        publish(source, tmp_path / "copy")
+    assert not (tmp_path / "copy").exists()
+
+
+@pytest.mark.usefixtures("no_wheel")
+def test_what_git_ignores_in_the_copy_is_neither_published_nor_replaced(
+    source: Path, tmp_path: Path
+):
+    copy = tmp_path / "copy"
+    put(source, ".gitignore", "drafts/\n")
+    commit(source)
+    publish(source, copy)
+    commit(copy)
+    put(copy, "drafts/mine.md", "years of work")
+    put(source, ".gitignore", "")
+    commit(source)
+    publish(source, copy)
+    assert "drafts" not in git(copy, "ls-files")
+    git(copy, "commit", "--quiet", "--message", "Next")
+    (copy / ".git/info/exclude").write_text("drafts/\n")
+    put(source, "drafts/mine.md", "the source's")
+    commit(source)
+    with pytest.raises(GradingError, match=r"git ignores there.*drafts/mine\.md"):
+        publish(source, copy)
+    assert (copy / "drafts/mine.md").read_text() == "years of work"
+
+
+@pytest.mark.usefixtures("no_wheel")
+def test_a_submodule_in_the_copy_is_refused_before_anything_is_removed(
+    source: Path, tmp_path: Path
+):
+    copy = tmp_path / "copy"
+    publish(source, copy)
+    commit(copy)
+    commit_name = git(copy, "rev-parse", "HEAD").strip()
+    git(copy, "update-index", "--add", "--cacheinfo", f"160000,{commit_name},other")
+    git(copy, "commit", "--quiet", "--message", "A submodule")
+    (copy / "other").mkdir()
+    before = files(copy)
+    with pytest.raises(GradingError, match="has a submodule"):
+        publish(source, copy)
+    assert files(copy) == before
+
+
+def test_a_release_that_is_older_than_the_address_is_not_published(source: Path):
+    course = Course(source)
+    release(course, NAME)
+    commit(source)
+    public.require_fresh(source)
+    config = (source / "_config.yml").read_text()
+    put(source, "_config.yml", config.replace("nlp-course/nlp_course", "somebody/else"))
+    commit(source)
+    with pytest.raises(GradingError, match=f"{NAME} is committed otherwise"):
+        public.require_fresh(source)
 
 
 def test_a_source_without_solutions_or_without_commits_is_answered(tmp_path: Path):
