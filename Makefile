@@ -99,9 +99,10 @@ bench-grading: .venv/.installed ## grading beside nbgrader on 20 submissions; ab
 
 clean: ## remove what was generated, except .venv
 	@echo "clean: removes _build, notebooks and caches (a second)"
-	@if [ -d $(CLASS) ] && [ ! -e $(CLASS)/ABOUT.txt ]; then \
-		echo "$(CLASS) holds a class that no sample made; move it first, and name its new folder in" \
-			"course.toml" >&2; exit 1; fi
+	@for found in $$(find _build -name gradebook.db -o -name received 2>/dev/null); do \
+		if [ ! -e "$${found%/*}/ABOUT.txt" ]; then \
+			echo "$${found%/*} holds a class that no sample made; move it first, and name its new folder" \
+				"in course.toml" >&2; exit 1; fi; done
 	@rm -rf _build notebooks build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 .venv/.installed: requirements.txt pyproject.toml

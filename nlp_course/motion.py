@@ -118,7 +118,9 @@ def moving_map(
         kind = names.index(group)
         content = (
             f"<title>{escape(f'{word}: {group}')}</title>"
-            f'<path d="{SHAPES[kind]}" fill="{list(COLOURS.values())[kind]}"/>'
+            # The rim keeps faint colours apart from a white page, and dark ones from a dark one.
+            f'<path d="{SHAPES[kind]}" fill="{list(COLOURS.values())[kind]}" '
+            f'stroke="currentColor" stroke-width="0.7"/>'
         )
         if label:
             content += (

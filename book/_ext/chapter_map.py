@@ -78,7 +78,14 @@ class ChapterMap(SphinxDirective):
             for chapter in part.chapters:
                 name = self._inline(f"[{chapter.title}]({chapter.page}.md)")
                 says = nodes.inline("", "", *self._inline(about[chapter.page]), classes=["about"])
-                rows += nodes.list_item("", nodes.paragraph("", "", *name, nodes.Text(" "), says))
+                # What the arcs show, for who does not see them.
+                needs = ", ".join(str(int(page[:2])) for page in chapter.needs)
+                told = nodes.inline(
+                    text=f" (needs {needs})" if needs else "", classes=["visually-hidden"]
+                )
+                rows += nodes.list_item(
+                    "", nodes.paragraph("", "", *name, nodes.Text(" "), says, told)
+                )
                 middles[chapter.page] = row + 0.5
                 row += 1
             content.append(rows)

@@ -5,6 +5,7 @@ It also prints once what some extensions repeat on every page: their scripts.
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from pathlib import Path
@@ -84,9 +85,28 @@ def introduce(_app: Sphinx, config: Any) -> None:
     config.ogp_image = f"{config.ogp_site_url}_static/card.png"
     config.ogp_image_alt = f"{config.html_title}: two vectors, a dot and a square"
     config.ogp_use_first_image = False
-    config.ogp_description_length = 130  # the question at a page's head, without the box below it
     # One picture for all pages: drawing one for each takes longer than all the rest.
     config.ogp_social_cards = {"enable": False}
+    config.ogp_custom_meta_tags = (
+        '<meta property="og:image:width" content="1200" />',
+        '<meta property="og:image:height" content="630" />',
+        '<meta name="twitter:card" content="summary_large_image" />',
+    )
+
+
+def describe(
+    _app: Sphinx,
+    _page: str,
+    _template: str,
+    context: dict[str, Any],
+    doctree: nodes.document | None,
+) -> None:
+    """Say what a page is about by its first paragraph alone: below it stands the chapter's box."""
+    first = doctree and next(doctree.findall(nodes.paragraph), None)
+    if first:
+        said = " ".join(first.astext().split())
+        context["meta"] = {**(context["meta"] or {}), "og:description": said}
+        context["metatags"] += f'\n<meta name="description" content="{html.escape(said)}" />'
 
 
 def ask_others_alone(_app: Sphinx, config: Any) -> None:
@@ -222,6 +242,8 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("env-get-updated", number_by_chapter, priority=600)
     app.connect("env-check-consistency", write_references)
     app.connect("doctree-resolved", finish_page)
+    # Before sphinxext.opengraph, at 500, which would take all of the page's first words.
+    app.connect("html-page-context", describe, priority=400)
     # The theme makes its launch buttons at priority 501.
     app.connect("html-page-context", link_notebooks, priority=600)
     return {"parallel_read_safe": True, "parallel_write_safe": True, "env_version": 1}

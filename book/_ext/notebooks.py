@@ -6,6 +6,7 @@ numbers that the page prints, and a directive or role that has no form here stop
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 from collections.abc import Callable, Sequence
@@ -77,7 +78,7 @@ def _glued(notebook: NotebookNode) -> dict[str, str]:
             name = output.get("metadata", {}).get("scrapbook", {}).get("name")
             if name:
                 [value] = (text for kind, text in output.data.items() if "text/plain" in kind)
-                values[name] = value[1:-1] if value[0] == value[-1] == "'" else value
+                values[name] = ast.literal_eval(value) if value[:1] in ("'", '"') else value
     return values
 
 
@@ -284,7 +285,8 @@ class Page:
         if name == "term":
             return title or target
         if name.startswith("py:"):
-            return f"`{title or target.rpartition('.')[2] if target[0] == '~' else target}`"
+            shown = target[1:].rpartition(".")[2] if target[0] == "~" else target
+            return f"`{title or shown}`"
         if name.startswith("cite"):
             return self._citation(name, [key.strip() for key in text.split(",")])
         if name in ("glue:text", "glue"):

@@ -17,11 +17,11 @@ addEventListener("DOMContentLoaded", () => {
 
   /* Point at a chapter, or go to it: the arcs of all that it rests on stand out. */
   for (const map of document.querySelectorAll(".chapter-map")) {
-    const arcs = [...map.querySelectorAll("path[data-to]")];
+    // Last to first: arcs come in the order of the chapters they end at.
+    const arcs = [...map.querySelectorAll("path[data-to]")].reverse();
     const show = (link) => {
       const wanted = new Set(link ? [link.pathname.split("/").pop().replace(".html", "")] : []);
-      // Arcs come in the order of the chapters they end at, so what a chapter needs is behind it.
-      for (const arc of arcs.toReversed()) {
+      for (const arc of arcs) {
         const needed = wanted.has(arc.dataset.to);
         if (needed) wanted.add(arc.dataset.from);
         arc.classList.toggle("needed", needed);

@@ -15,6 +15,7 @@
   for (const name of document.querySelectorAll(".term-first")) {
     const link = name.closest("a");
     const definition = document.getElementById(`card-${decodeURIComponent(link.hash.slice(1))}`);
+    if (!definition) continue;
     // The text at the page's end is there before the card is, when the focus comes.
     link.setAttribute("aria-describedby", definition.id);
     // A finger has no other way to the card: the card's own link leads on.

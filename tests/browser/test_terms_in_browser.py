@@ -102,5 +102,5 @@ def test_letters_of_the_index_lead_to_their_terms_and_these_to_their_paragraphs(
     seen = report["index"]
     assert 0 <= seen["top"] < 200
     assert seen["overflow"] == 0
-    assert seen["use"] == {"tag": "P", "terms": seen["use"]["terms"]}
+    assert seen["use"]["tag"] == "P"
     assert seen["use"]["terms"] > 0

@@ -197,7 +197,10 @@ async function translations(page) {
         .filter((it) => getComputedStyle(it).direction !== "rtl" || getComputedStyle(it).textAlign !== "right")
         .map((it) => it.textContent),
       narrow: cells.filter((it) => it.textContent.trim() && it.clientWidth < 60).map((it) => it.textContent),
-      scrolls: document.querySelector(".term-translations").scrollWidth - document.querySelector(".term-translations").clientWidth,
+      // The frame around a table scrolls, not the table.
+      scrolls: [...document.querySelectorAll(".term-translations, :has(> .term-translations)")]
+        .map((it) => it.scrollWidth - it.clientWidth)
+        .reduce((one, other) => Math.max(one, other)),
       overflow: document.documentElement.scrollWidth - document.documentElement.clientWidth,
     };
   });

@@ -55,7 +55,8 @@ def main() -> None:
     if unknown := set(names) - notebooks.keys():
         sys.exit(f"No notebook {', '.join(sorted(unknown))}; `make book` writes those of chapters.")
     if arguments.changed:
-        names = [name for name in names if name in changed(arguments.changed)]
+        touched = changed(arguments.changed)
+        names = [name for name in names if name in touched]
         left_out = names[arguments.most :] if arguments.most is not None else []
         names = names[: arguments.most]
         if left_out:
@@ -107,11 +108,12 @@ def changed(since: str) -> set[str]:
     if done.returncode:
         sys.exit(f"git knows no {since}: {done.stderr.strip()}")
     files = {ROOT / line for line in done.stdout.splitlines()}
+    if files & {*HERE.glob("requirements-*.txt"), ROOT / "pyproject.toml"}:
+        return set(find_notebooks())
     found = {f"assignments/{path.stem}" for path in files if path.parent.parent == ASSIGNMENTS}
-    everywhere = {HERE / "requirements-3.11.txt", ROOT / "pyproject.toml"}
     for name in pages.page_names():
         uses = {pages.BOOK / f"{name}.md", *pages.modules(name)}
-        if files & (uses | everywhere):
+        if files & uses:
             found.add(name)
     return found
 
