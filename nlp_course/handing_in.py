@@ -31,15 +31,15 @@ STUB = "Write your answer"  # how the error begins that stands where an answer b
 HEAD = ("question", "the tests you see", "points", "hidden", "by hand")
 WIDTH = 88
 MISSING = (
-    "Tests that have not run since the notebook was restarted, or were edited: {}. Run their "
-    "cells, as they were given to you, and this one again."
+    "Tests that have not run since the notebook was restarted, or were edited: {}. Run the "
+    "answer's cell and then its tests, as they were given to you, and this cell again."
 )
 STEPS = """\
 This cell cannot read the notebook here, so make the file yourself:
 1. Save the notebook: Ctrl+S, on a Mac Cmd+S.
 2. In Colab: File > Download > Download .ipynb. In JupyterLab: File > Download. In VS Code the
-   file is the notebook itself, {name}.ipynb.
-3. Upload the file where your course collects assignments. Its name does not matter."""
+   file is the notebook itself; it lies where you opened it.
+3. Upload the file where your course collects {name}. Its own name does not matter."""
 
 
 Points = float | int
@@ -100,8 +100,8 @@ def self_check(*rows: tuple[str, Points, Points, Points, str]) -> None:
     """Run the tests that a student sees once more, and say what is at stake; a line a question.
 
     A test is found by its text among the cells that ran in this session, and runs on a copy of
-    the notebook's names. One that did not run, or was edited, is not tried; nor is an answer that
-    is still to be written.
+    the notebook's names. One that did not run, or was edited, is called not run, and an answer
+    that is still to be written no answer yet.
     """
     if os.environ.get("NLP_COURSE_GRADING") == "1":
         return
@@ -138,14 +138,14 @@ def _try(row: Row, tests: Mapping[str, str], shell: Any) -> tuple[str, Points, s
     if not row.test:
         return "marked by hand", 0, ""
     if row.test not in tests:
-        return "not tried", 0, ""
+        return "not run", 0, ""
     try:
         with capture_output():
             gained = _run(tests[row.test], dict(shell.user_ns))
     except (Exception, SystemExit) as error:  # whatever an answer may raise
         said = next(iter(str(error).strip().splitlines()), "")
         if isinstance(error, NotImplementedError) and said.startswith(STUB):
-            return "not tried", 0, ""
+            return "no answer yet", 0, ""
         kind = "" if isinstance(error, AssertionError) and said else f"{type(error).__name__}: "
         return "failed", 0, kind + said
     if gained is None or gained >= row.seen:

@@ -40,11 +40,12 @@ CHECK_AND_HAND_IN = """\
 ## Check and hand in
 
 1. *Runtime → Restart session and run all* (in JupyterLab *Kernel → Restart Kernel and Run All \
-Cells*). That stops at a test that fails: then run the two cells below by themselves.
+Cells*). It stops at a test that fails: then run the cell after it and all below (*Runtime → Run \
+cell and below*; in JupyterLab *Run → Run Selected Cell and All Below*), down to here.
 2. The first cell runs the tests that you see once more, and says what they give, and what is \
 decided after you hand in.
-3. Save, then run the second cell. It makes the file to hand in; in Colab it downloads it. \
-Upload the file where your course collects assignments.
+3. In JupyterLab and VS Code save first. Then run the second cell: it makes the file to hand \
+in, and in Colab downloads it. Upload the file where your course collects assignments.
 
 If the hour of handing in is near, hand in what you have: each question is marked by itself, and \
 you can hand in again."""

@@ -354,18 +354,18 @@ def test_columns_stand_below_one_another(run: Run):
     assert third == head[2:]
 
 
-def test_a_test_that_did_not_run_or_was_edited_is_not_tried(run: Run):
+def test_a_test_that_did_not_run_or_was_edited_is_said_not_to_have_run(run: Run):
     run("def one():\n    return 1", "def two():\n    return 2", TWO.replace("== 2", "== 1 + 1"))
     said = check(ROW, OTHER)
-    assert state(said, "q01-one") == "q01-one|not tried|0 of 2|5"
-    assert state(said, "q02-two") == "q02-two|not tried|0 of 3|4"
+    assert state(said, "q01-one") == "q01-one|not run|0 of 2|5"
+    assert state(said, "q02-two") == "q02-two|not run|0 of 3|4"
     assert "or were edited: q01-one, q02-two." in " ".join(said.split())
 
 
-def test_an_answer_still_to_be_written_is_not_tried_and_other_gaps_are_failures(run: Run):
+def test_an_answer_still_to_be_written_is_called_so_and_other_gaps_are_failures(run: Run):
     run(f"def one():\n    {STUB}", ONE, "def two():\n    raise NotImplementedError('aten')", TWO)
     said = check(ROW, OTHER)
-    assert state(said, "q01-one") == "q01-one|not tried|0 of 2|5"
+    assert state(said, "q01-one") == "q01-one|no answer yet|0 of 2|5"
     assert state(said, "q02-two") == "q02-two|failed|0 of 3|4"
     assert "NotImplementedError: aten" in said
     assert "edited" not in said
