@@ -68,7 +68,7 @@ def mended(page: str, block: str, html: str) -> str:
     """
     for pattern, new in ON_EVERY_PAGE.get(block, []):
         html, count = re.subn(pattern, new, html)
-        if not count and page != "search":
+        if not count:
             raise ExtensionError(f"{page}: the theme has no {pattern!r} any more; see {__file__}")
     for pattern, new in ON_SOME_PAGES.get(block, []):
         html = re.sub(pattern, new, html)

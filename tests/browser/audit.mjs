@@ -3,11 +3,12 @@
 // Colours alone differ between the themes; all other rules are asked once.
 const IN_DARK = { runOnly: ["color-contrast", "link-in-text-block"] };
 
-/* Most of a chapter's elements are its formulas' and the words of its code, and axe's time grows with
-   their number. They are all made alike: a few formulas and a word of each colour stay, the others
-   become plain text. */
-const FORMULAS = 20;
-function thin(formulas) {
+/* Most elements are formulas', words of code, and functions of the package, and axe's time grows with
+   their number. They are all made alike: a few formulas and functions and a word of each colour stay;
+   other formulas and words become plain text, other functions go. */
+const KEPT = { formulas: 20, functions: 40 };
+function thin({ formulas, functions }) {
+  for (const entry of [...document.querySelectorAll("dl.py")].slice(functions)) entry.remove();
   for (const fold of document.querySelectorAll("details")) fold.open = true;
   for (const formula of [...document.querySelectorAll("mjx-container")].slice(formulas)) {
     formula.replaceWith(formula.hasAttribute("display") ? "" : formula.textContent);
@@ -30,7 +31,7 @@ export async function audit(page, axe, theme) {
   // Colours are looked at when they have changed, not while they do.
   await page.emulateMedia({ reducedMotion: "reduce" });
   await theme("light");
-  await page.evaluate(thin, FORMULAS);
+  await page.evaluate(thin, KEPT);
   await page.waitForTimeout(350); // the theme's script looks around 300 ms after a change
   await page.evaluate(axe);
   const findings = await ask(page, {});

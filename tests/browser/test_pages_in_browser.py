@@ -125,6 +125,11 @@ def packed(path: Path) -> int:
     return len(gzip.compress(content, 6)) if path.suffix in TEXT else len(content)
 
 
+def test_no_page_loads_all_icons_for_the_few_it_shows(reports):
+    for page, _screen, loaded in found(reports, "loaded"):
+        assert [path for path in loaded if "/webfonts/" in path] == [], page
+
+
 def test_no_page_is_heavy(reports, built):
     for page, _screen, loaded in found(reports, "loaded"):
         parts = {path: packed(built / path) for path in loaded if not path.startswith(SLIDERS)}

@@ -52,6 +52,7 @@ def test_formulas_are_drawn_for_eyes_and_written_for_ears(used):
     formulas = used["formulas"]
     assert formulas["set"] == formulas["spoken"] == formulas["hidden"] > 100
     assert formulas["high"] > 10
+    assert formulas["stops"] == 0
 
 
 def test_a_choice_of_the_quiz_says_whether_it_is_right_and_why(used):

@@ -109,6 +109,8 @@ const USES = {
       spoken: document.querySelectorAll("mjx-container > mjx-assistive-mml > math").length,
       // Boxes of glyphs are drawn, and kept from screen readers.
       hidden: document.querySelectorAll('mjx-container > mjx-math[aria-hidden="true"]').length,
+      // The Tab key stops at none that has room.
+      stops: document.querySelectorAll("span.math mjx-container[tabindex='0']").length,
       high: document.querySelector("mjx-container").getBoundingClientRect().height,
     }));
   },
@@ -287,7 +289,8 @@ const USES = {
 
 const results = { errors };
 for (const [name, use] of Object.entries(USES)) {
-  results[name] = await use();
+  // A use that gets stuck keeps nobody from the next one.
+  results[name] = await use().catch((error) => errors.push(`${name}: ${error}`) && null);
   for (const context of browser.contexts()) await context.close();
 }
 await browser.close();
