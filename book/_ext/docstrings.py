@@ -15,7 +15,6 @@ from sphinx.application import Sphinx
 # What a section's entries become; the others keep their text under a bold head.
 FIELDS = {"Parameters": "param", "Attributes": "ivar", "Raises": "raises"}
 UNDERLINE = re.compile(r"-{3,}\s*$")
-ENTRY = re.compile(r"[A-Za-z]\w*(, \w+)* : ")
 # Literals stay as they are; elsewhere a bar would begin a substitution, and an underscore at a
 # word's end a link: formulas have both.
 LITERAL = re.compile(r"(``.*?``|`.*?`)")
@@ -71,32 +70,9 @@ def _fields(field: str, entry: list[str]) -> Iterator[str]:
         yield from entry[1:]
 
 
-def with_head(lines: list[str]) -> list[str]:
-    """A class's docstring with a head above its list of fields, which has none in a named tuple.
-
-    >>> with_head(["A point.", "", "x : to the right", "y : upwards"])
-    ['A point.', '', 'Attributes', '----------', 'x : to the right', 'y : upwards']
-    """
-    for number, line in enumerate(lines):
-        if UNDERLINE.match(line):
-            return lines
-        if ENTRY.match(line) and number and not lines[number - 1].strip():
-            return [*lines[:number], "Attributes", "----------", *lines[number:]]
-    return lines
-
-
-def _leave_out(
-    _app: Sphinx, _what: str, _name: str, member: object, _skip: bool, _options: Any
-) -> bool | None:
-    """Leave out a named tuple's fields as members: Python only says which number they have."""
-    alias = (getattr(member, "__doc__", None) or "").startswith("Alias for field number")
-    return True if alias else None
-
-
 def _read(
-    _app: Sphinx, what: str, _name: str, _obj: object, _options: Any, read: list[str]
+    _app: Sphinx, _what: str, _name: str, _obj: object, _options: Any, lines: list[str]
 ) -> None:
-    lines = with_head(read) if what == "class" else read
     escaped = [
         "".join(
             part if number % 2 else MARKUP.sub(r"\\\g<0>", part)
@@ -104,11 +80,10 @@ def _read(
         )
         for line in lines
     ]
-    read[:] = as_fields(escaped)
+    lines[:] = as_fields(escaped)
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Read every docstring this way."""
     app.connect("autodoc-process-docstring", _read)
-    app.connect("autodoc-skip-member", _leave_out)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

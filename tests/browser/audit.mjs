@@ -4,23 +4,25 @@
 const IN_DARK = { runOnly: ["color-contrast", "link-in-text-block"] };
 
 /* Most elements are formulas', words of code, and functions of the package, and axe's time grows with
-   their number. They are all made alike: a few formulas and functions and a word of each colour stay;
-   other formulas and words become plain text, other functions go. */
-const KEPT = { formulas: 20, functions: 40 };
-function thin({ formulas, functions }) {
+   their number. They are all made alike: a few of them and a word of each colour stay; other formulas
+   and words become plain text, other functions go, and so does code all of whose colours were seen. */
+const KEPT = { formulas: 20, functions: 40, blocks: 20 };
+function thin({ formulas, functions, blocks }) {
   for (const entry of [...document.querySelectorAll("dl.py")].slice(functions)) entry.remove();
   for (const fold of document.querySelectorAll("details")) fold.open = true;
+  for (const answer of document.querySelectorAll(".toggle-hidden")) answer.classList.remove("toggle-hidden");
   for (const formula of [...document.querySelectorAll("mjx-container")].slice(formulas)) {
     formula.replaceWith(formula.hasAttribute("display") ? "" : formula.textContent);
   }
   const seen = new Set();
-  for (const code of document.querySelectorAll(".highlight pre")) {
+  for (const [place, code] of document.querySelectorAll(".highlight pre").entries()) {
     const ground = getComputedStyle(code).backgroundColor;
     for (const word of code.querySelectorAll("span[class]")) {
       const kind = `${ground} ${word.className}`;
       if (seen.has(kind)) word.replaceWith(...word.childNodes);
       seen.add(kind);
     }
+    if (place >= blocks && !code.querySelector("span[class]")) code.closest(".highlight").remove();
   }
 }
 
