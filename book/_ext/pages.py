@@ -223,11 +223,20 @@ def _execute(name: str, generated: bool) -> tuple[NotebookNode, float, str | Non
     if generated:
         del notebook.cells[0]
         _say_what_lacks(notebook)
+    _hide_folder(notebook)
     after = os.times()
     # The kernel's processor time: what a page costs, however busy the machine.
     seconds = after.children_user + after.children_system
     seconds -= before.children_user + before.children_system
     return notebook, seconds, result.exc_string and _last_error(result.exc_string)
+
+
+def _hide_folder(notebook: NotebookNode) -> None:
+    """Name files of the course in tracebacks as they are called in it, wherever it lies here."""
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            if output.output_type == "error":
+                output.traceback = [line.replace(f"{ROOT}/", "") for line in output.traceback]
 
 
 def _last_error(trace: str) -> str:

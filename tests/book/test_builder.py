@@ -265,7 +265,7 @@ def test_answer_cells_are_closed_forms(page):
     )
     codes = [cell for cell in page.notebook(source).cells[2:] if cell.cell_type == "code"]
     assert codes[0].source == "# @title Answer (open the cell to read it)\nx = 1"
-    assert codes[0].metadata == {"cellView": "form"}
+    assert codes[0].metadata == {"cellView": "form", "jupyter": {"source_hidden": True}}
     assert codes[1].source == "y = 1"
 
 
