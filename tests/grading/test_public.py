@@ -315,7 +315,7 @@ def test_a_release_that_is_older_than_the_address_is_not_published(source: Path)
 
 def test_a_source_without_solutions_or_without_commits_is_answered(tmp_path: Path):
     with pytest.raises(GradingError, match=r"what is committed in .* cannot be read"):
-        publish(tmp_path, tmp_path / "copy")
+        publish(tmp_path / "nothing", tmp_path / "copy")
     put(tmp_path / "public", "nbgrader_config.py", "")
     git(tmp_path / "public", "init", "--quiet")
     commit(tmp_path / "public")

@@ -11,6 +11,7 @@ import copy
 import gzip
 import io
 import json
+import re
 import zipfile
 from collections.abc import Callable
 from typing import Any
@@ -96,8 +97,8 @@ def as_utf_32(good):
 
 @same
 def as_windows_1252(good):
-    """An old editor saved é and “ in its own encoding."""
-    return dump(good).decode().encode("cp1252")
+    """An old editor saved é and “ in its own encoding, and ? for → which that has not."""
+    return dump(good).decode().encode("cp1252", errors="replace")
 
 
 @same
@@ -216,7 +217,8 @@ def with_bare_line_breaks(good):
     """An editor put real line breaks into the strings."""
     for one in good["cells"]:
         one["source"] = text(one)
-    return json.dumps(good, ensure_ascii=False).replace("\\n", "\n").encode()
+    written = json.dumps(good, ensure_ascii=False)
+    return re.sub(r"\\(.)", lambda found: "\n" if found[1] == "n" else found[0], written).encode()
 
 
 @same
