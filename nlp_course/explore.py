@@ -125,7 +125,9 @@ def _picture(figure: object, alt: str) -> str:
     if not alt.strip():
         raise ValueError("alt returned an empty text: say what the figure shows")
     drawn, packed = io.BytesIO(), io.BytesIO()
-    figure.savefig(drawn, format="png", dpi=DPI, facecolor="white")
+    # Packed well below; here only to get the pixels.
+    quick = {"compress_level": 0}
+    figure.savefig(drawn, format="png", dpi=DPI, facecolor="white", pil_kwargs=quick)
     plt.close(figure)
     image = Image.open(drawn).convert("RGB")
     image.quantize(PALETTE, dither=Image.Dither.NONE).save(packed, "PNG", optimize=True)
