@@ -249,24 +249,29 @@ def scatter_add(
     right, takes three times as long as the product with a sparse matrix that sums them.
     """
     flat = ids.reshape(-1)  # (n,)
-    place = np.arange(len(flat))
+    place = np.arange(len(flat), dtype=np.int32)
     # Number the rows that are named without sorting: all places of one id write to its cell, one
     # of them stays there, and that one stands for the id. The other cells are never read.
-    cell = np.empty(len(vectors), dtype=np.int64)
+    cell = np.empty(len(vectors), dtype=np.int32)
     cell[flat] = place
-    named = flat[cell[flat] == place]  # (named,) each id once
-    cell[named] = np.arange(len(named))
+    named = flat[cell.take(flat) == place]  # (named,) each id once
+    cell[named] = place[: len(named)]
+    column_ends = np.arange(len(flat) + 1, dtype=np.int32)
     sums = csc_array(
-        (np.full(len(flat), rate, vectors.dtype), cell[flat], np.arange(len(flat) + 1)),
+        (np.full(len(flat), rate, vectors.dtype), cell.take(flat), column_ends),
         shape=(len(named), len(flat)),
     )
-    vectors[named] += shortened(sums @ updates.reshape(len(flat), updates.shape[-1]))
+    moves = sums @ updates.reshape(len(flat), updates.shape[-1])
+    shorten(moves)
+    moves += vectors.take(named, axis=0)
+    vectors[named] = moves
 
 
-def shortened(moves: Float[np.ndarray, "rows d"]) -> Float[np.ndarray, "rows d"]:
-    """The moves, those longer than LONGEST_MOVE cut to that length."""
+def shorten(moves: Float[np.ndarray, "rows d"]) -> None:
+    """Cut moves longer than LONGEST_MOVE to that length, in place."""
     length = np.sqrt(np.einsum("rd,rd->r", moves, moves))
-    return moves * (LONGEST_MOVE / np.maximum(length, LONGEST_MOVE))[:, None]
+    far = length > LONGEST_MOVE
+    moves[far] *= (LONGEST_MOVE / length[far])[:, None]
 
 
 class StepLoss(NamedTuple):

@@ -24,7 +24,7 @@ from nlp_course.word2vec_corpus import (
     blocks_of,
     initial_model,
     scatter_add,
-    shortened,
+    shorten,
     train,
     words_per_step,
 )
@@ -81,7 +81,9 @@ def train_skipgram_softmax(
         log_probability = scores - np.logaddexp.reduce(scores, axis=1, keepdims=True)
         error = observed - pairs * np.exp(log_probability)
         scatter_add(model.center, ids, error @ model.outside, rate)
-        model.outside[:] += shortened(np.float32(rate) * (error.T @ center))
+        moves = np.float32(rate) * (error.T @ center)
+        shorten(moves)
+        model.outside[:] += moves
         return StepLoss(-float(np.vdot(observed, log_probability)), float(pairs.sum()))
 
     return train(corpus, model, batches, step, rng)

@@ -262,7 +262,10 @@ def train_skipgram(
         shared = noise.draw((len(blocks.center), SHARED_NOISE), rng)
         outside = np.concatenate([blocks.column, shared], axis=1)  # (block, column_and_noise)
         gradients = skipgram_gradients(
-            model.center[blocks.center], model.outside[outside], blocks.inside, negatives
+            model.center.take(blocks.center, axis=0),
+            model.outside.take(outside, axis=0),
+            blocks.inside,
+            negatives,
         )
         scatter_add(model.center, blocks.center, gradients.center, rate)
         scatter_add(model.outside, outside, gradients.outside, rate)
@@ -324,9 +327,9 @@ def train_cbow(
     def step(blocks: Blocks, rate: float) -> StepLoss:
         shared = noise.draw((len(blocks.center), SHARED_NOISE), rng)
         gradients = cbow_gradients(
-            model.center[blocks.column],
-            model.outside[blocks.center],
-            model.outside[shared],
+            model.center.take(blocks.column, axis=0),
+            model.outside.take(blocks.center, axis=0),
+            model.outside.take(shared, axis=0),
             blocks.inside,
             negatives,
         )

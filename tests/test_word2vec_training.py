@@ -281,7 +281,7 @@ def test_bad_noise_is_refused(trainer, settings, message):
 
 def test_divergence_stops_with_what_to_change(monkeypatch):
     """Without the limit on a row's move, five words are enough to leave the numbers."""
-    monkeypatch.setattr(word2vec_corpus, "shortened", lambda moves: moves)
+    monkeypatch.setattr(word2vec_corpus, "shorten", lambda moves: None)
     sentences = [np.random.default_rng(0).integers(0, 5, 4000)]
     with pytest.raises(FloatingPointError, match=r"choose a learning_rate below 0\.1"):
         training.train_skipgram(
