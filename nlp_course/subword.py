@@ -20,6 +20,7 @@ from typing import Literal, SupportsIndex
 import numpy as np
 from jaxtyping import Int
 
+from nlp_course.collector import collector_paused
 from nlp_course.subword_merges import (
     Pair,
     PairCounts,
@@ -144,6 +145,7 @@ class BPE:
         object.__setattr__(self, "_ids_of_word", RememberedWords(self._merge_word))
 
     @classmethod
+    @collector_paused()
     def train(cls, texts: Iterable[str], vocabulary_size: int, specials: Sequence[str] = ()) -> BPE:
         """Learn merges from texts, as `learn_merges` does, with bytes for symbols.
 

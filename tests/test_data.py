@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import gc
 import hashlib
 import http.server
 import io
@@ -458,24 +457,6 @@ def test_raw_split_is_read_once():
     split = Split("all", text=lambda: reads.append(1) or "text")
     assert split.text == split.text == "text"
     assert reads == [1]
-
-
-def test_reading_leaves_the_garbage_collector_as_it_was():
-    during = []
-
-    def fails():
-        during.append(gc.isenabled())
-        raise OSError("the disk is gone")
-
-    for running in (True, False):
-        (gc.enable if running else gc.disable)()
-        try:
-            with pytest.raises(OSError, match="gone"):
-                _ = Split("all", records=fails).records
-            assert gc.isenabled() == running
-        finally:
-            gc.enable()
-    assert during == [False, False]
 
 
 def test_world_has_splits_and_analogies():

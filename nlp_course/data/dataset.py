@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from itertools import chain
 from typing import Any, NamedTuple
 
+from nlp_course.collector import collector_paused
 from nlp_course.data.registry import DatasetInfo
 
 
@@ -179,13 +178,13 @@ class Split:
     def sentences(self) -> list[list[str]]:
         """Tokenised sentences: the set's own, or `nlp_course.text`'s where it is raw text."""
         if self._sentences is not None:
-            with _without_collection():
+            with collector_paused():
                 return self._sentences()
         if self._text is None:
             raise AttributeError(_lacks(f"split {self.name!r}", "text or sentences", self.views))
         from nlp_course.text import split_sentences, tokenize
 
-        with _without_collection():
+        with collector_paused():
             return [tokenize(sentence) for sentence in split_sentences(self.text)]
 
     @cached_property
@@ -198,7 +197,7 @@ class Split:
         """Named tuples: ratings, analogies, labelled or tagged texts, translations."""
         if self._records is None:
             raise AttributeError(_lacks(f"split {self.name!r}", "records", self.views))
-        with _without_collection():
+        with collector_paused():
             return list(self._records())
 
 
@@ -263,18 +262,6 @@ class Dataset:
         if view not in self.views:
             raise AttributeError(_lacks(self.name, view, self.views))
         return [split for split in self.splits.values() if view in split.views]
-
-
-@contextmanager
-def _without_collection() -> Iterator[None]:
-    """Words form no cycles, and the collector would go through all read so far again and again."""
-    running = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if running:
-            gc.enable()
 
 
 def _lacks(name: str, view: str, views: tuple[str, ...]) -> str:
