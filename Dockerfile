@@ -4,7 +4,7 @@
 # book/instructors/sandbox.md says what keeps notebooks apart in a container.
 FROM python:3.11-bookworm
 
-# The packages of .ci/run: bubblewrap for the grading sandbox; the others serve the tests.
+# The packages of .ci/machine: bubblewrap for the grading sandbox; the others serve the tests.
 RUN apt-get update -qq \
     && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
         chromium bubblewrap postgresql fonts-dejavu-core fonts-noto-core \

@@ -1,21 +1,28 @@
 """What only instructors may know of the assignments, and which texts tell it.
 
 Secret are the regions that a release leaves out (solutions, hidden tests, marking schemes) and the
-known answers of `mutants.py`, wrong and right: each line of them, and each as a whole.
+known answers of `mutants.py`, wrong and right: each line of them, and each as a whole. Secret are
+the sentences of hints and rubrics in `assignment.toml` too, and what known answers are called,
+where a file is called so.
 """
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import html
 import io
 import json
+import lzma
 import re
 import tomllib
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from nbformat import NotebookNode
 from nbgrader.utils import is_solution
@@ -40,6 +47,12 @@ PHRASE = re.compile(
     re.VERBOSE,
 )
 ESCAPED = re.compile(r"""\\(["'\\])""")
+SENTENCE = re.compile(r"\s*\n\s*|(?<=[.;:?!])\s+")  # between two
+PACKED = (
+    (b"\x1f\x8b", gzip.decompress),
+    (b"BZh", bz2.decompress),
+    (b"\xfd7zXZ\0", lzma.decompress),
+)
 
 
 @dataclass(frozen=True)
@@ -51,25 +64,38 @@ class Parts:
     public : the instructor's notebook without its secret regions
     regions : the lines of each secret region, with its kind
     known : the lines of each known answer, wrong or right
+    names : what the known answers are called
+    notes : the sentences of hints and rubrics
     """
 
     public: str
     regions: list[tuple[str, tuple[str, ...]]]
     known: list[tuple[str, ...]]
+    names: frozenset[str]
+    notes: tuple[str, ...]
 
     @cached_property
     def lines(self) -> frozenset[str]:
         """All secret lines that are no public ones."""
-        lines = frozenset[str]().union(*(region for _, region in self.regions), *self.known)
+        regions = (region for _, region in self.regions)
+        lines = frozenset(self.notes).union(*regions, *self.known)
         return lines - Secrets(lines, frozenset()).standing_in(self.public)
 
 
 @dataclass(frozen=True)
 class Secrets:
-    """What is looked for: lines, and answers of which all lines stand in one text."""
+    """What is looked for.
+
+    Parameters
+    ----------
+    lines : in texts and names
+    answers : of which all lines stand in one text
+    names : in the names of files and folders, whatever stands between the words there
+    """
 
     lines: frozenset[str]
     answers: frozenset[tuple[str, ...]]
+    names: frozenset[str] = frozenset()
 
     def told_in(self, text: str) -> list[str]:
         """What a text tells, a phrase for each; quotes may be escaped as in code or HTML."""
@@ -82,6 +108,20 @@ class Secrets:
             if present.issuperset(lines)
         ]
         return sorted(set(told))
+
+    def told_by_path(self, path: str) -> list[str]:
+        """What the names of a file and of its folders tell, a phrase for each.
+
+        One word is no secret here: a module may be called as an answer is, `probabilities.py`.
+        """
+        words = "|".join(f" {_words(part)} " for part in PurePosixPath(path).parts)
+        called = [name for name, sought in self._words_of_names if f" {sought} " in words]
+        return self.told_in(path) + [f"is called {name!r}" for name in sorted(called)]
+
+    @cached_property
+    def _words_of_names(self) -> list[tuple[str, str]]:
+        words = [(name, _words(name)) for name in self.names]
+        return [(name, sought) for name, sought in words if " " in sought]
 
     def standing_in(self, text: str) -> set[str]:
         """The lines, of the answers too, that stand in a text.
@@ -109,10 +149,11 @@ class Secrets:
 def leaks(course: Course, assignment: str, published: Path) -> list[str]:
     """Where files that anyone may read tell what only instructors may know.
 
-    Found are: a line of a solution, hidden test, marking scheme or mutant that stands in no
-    public part of the instructor's notebook; a whole solution, even where its lines stand in
-    public; the marks of such a region; the instructors' own files. Lines of fewer than 12
-    characters are not looked for.
+    Found are: a line of a solution, hidden test, marking scheme or mutant, or a sentence of a hint
+    or rubric, that stands in no public part of the instructor's notebook; a whole solution, even
+    where its lines stand in public; the marks of such a region; the instructors' own files, and
+    files called after a known answer. Lines and names of fewer than 12 characters are not looked
+    for.
 
     Returns
     -------
@@ -120,15 +161,16 @@ def leaks(course: Course, assignment: str, published: Path) -> list[str]:
     """
     parts = parts_of(course, assignment)
     solutions = frozenset(lines for kind, lines in parts.regions if kind == "SOLUTION")
-    secrets = Secrets(parts.lines, solutions)
+    secrets = Secrets(parts.lines, solutions, parts.names)
     found = set()
     for path in sorted(path for path in published.rglob("*") if path.is_file()):
-        name = str(path.relative_to(published))
-        if path.name in INSTRUCTORS_FILES:
-            found.add(f"{name}: is for instructors only")
+        name = path.relative_to(published).as_posix()
         for place, text in texts(name, path.read_bytes()):
+            if PurePosixPath(place).name in INSTRUCTORS_FILES:
+                found.add(f"{place}: is for instructors only")
             found |= {f"{place}: says {match[0]!r}" for match in REGION.finditer(text)}
-            found |= {f"{place}: {told}" for told in secrets.told_in(text)}
+            told = secrets.told_by_path(place) + secrets.told_in(text)
+            found |= {f"{place}: {one}" for one in told}
     return sorted(found)
 
 
@@ -153,7 +195,8 @@ def course_secrets(course: Course, package: str) -> Secrets:
         own = {line for line in parts.lines if not line.startswith(("import ", "from "))}
         whole = [region for _, region in parts.regions] + parts.known
         answers |= {answer for answer in whole if len(own.intersection(answer)) > 1}
-    return Secrets(lines, frozenset(answers))
+    names = frozenset[str]().union(*(parts.names for parts in every))
+    return Secrets(lines, frozenset(answers), names)
 
 
 def taught_lines(course: Course) -> list[tuple[str, tuple[str, ...]]]:
@@ -184,13 +227,35 @@ def public_part(notebook: NotebookNode) -> str:
 def parts_of(course: Course, assignment: str) -> Parts:
     """The public and the secret parts of an assignment."""
     public, regions = _split(read_notebook(course.source(assignment)))
-    known = [
-        _worth_hiding(source.splitlines())
-        for answers in course.known_answers(assignment)
-        for sources in answers.values()
-        for source in sources.values()
+    answers = [
+        answer
+        for questions in course.known_answers(assignment)
+        for named in questions.values()
+        for answer in named.items()
     ]
-    return Parts("\n".join(public), regions, [lines for lines in known if lines])
+    known = [_worth_hiding(source.splitlines()) for _, source in answers]
+    return Parts(
+        public="\n".join(public),
+        regions=regions,
+        known=[lines for lines in known if lines],
+        names=frozenset(_worth_hiding(name for name, _ in answers)),
+        notes=_notes(course.source(assignment).with_name("assignment.toml")),
+    )
+
+
+def _notes(path: Path) -> tuple[str, ...]:
+    """The sentences of hints and rubrics in an `assignment.toml`; none where there is none."""
+    if not path.is_file():
+        return ()
+    try:
+        about = tomllib.loads(path.read_text(encoding="utf-8")).get("questions", {})
+    except ValueError as error:
+        raise GradingError(f"{path}: {error}") from error
+    notes = [question.get("hint", "") for question in about.values()]
+    notes += [
+        part["criterion"] for question in about.values() for part in question.get("rubric", [])
+    ]
+    return _worth_hiding(sentence for note in notes for sentence in SENTENCE.split(note))
 
 
 def _split(notebook: NotebookNode) -> tuple[list[str], list[tuple[str, tuple[str, ...]]]]:
@@ -222,7 +287,8 @@ def _worth_hiding(lines: Iterable[str]) -> tuple[str, ...]:
 def texts(name: str, content: bytes) -> Iterator[tuple[str, str]]:
     """All that a file says, with its name: of an archive each member's, of JSON every string.
 
-    Bytes that are no text are read as well as they can be: what is written among them is found.
+    What is compressed is read too. Bytes that are no text are read as well as they can be: what is
+    written among them is found.
     """
     if content.startswith(b"PK\x03\x04"):
         try:
@@ -230,16 +296,33 @@ def texts(name: str, content: bytes) -> Iterator[tuple[str, str]]:
                 for member in archive.namelist():
                     yield from texts(f"{name}/{member}", archive.read(member))
             return
-        except (zipfile.BadZipFile, NotImplementedError, RuntimeError):
+        except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, zlib.error):
             pass  # no archive that can be opened: its bytes are looked at as they are
-    text = content.decode(encoding="utf-8", errors="replace")
-    try:
-        parsed = json.loads(text)
-    except ValueError:
-        yield name, text
-    else:
-        # All in one, so that an answer is seen whole whose lines are strings of their own.
-        yield name, "\n".join(_strings(parsed))
+    for beginning, decompress in PACKED:
+        if content.startswith(beginning):
+            with suppress(OSError, EOFError, ValueError, lzma.LZMAError, zlib.error):  # likewise
+                yield from texts(name, decompress(content))
+    encodings = ["utf-8"]
+    if b"\0" in content:  # which text in UTF-8 has not, and code in UTF-16 has everywhere
+        encodings += ["utf-16-le", "utf-16-be"]
+    for encoding in encodings:
+        text = content.decode(encoding, errors="replace").removeprefix("\ufeff")
+        try:
+            parsed = json.loads(text)
+        except ValueError:
+            yield name, text
+        else:
+            # All in one, so that an answer is seen whole whose lines are strings of their own.
+            yield name, "\n".join(_strings(parsed))
+
+
+def _words(name: str) -> str:
+    """The words of a name, in small letters.
+
+    >>> _words("Last_left-out.py")
+    'last left out py'
+    """
+    return " ".join(re.findall(r"[^\W_]+", name.casefold()))
 
 
 def _strings(value: object) -> Iterator[str]:

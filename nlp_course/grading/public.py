@@ -9,14 +9,11 @@ package or in the public part of an assignment, and where `solutions/taught.toml
 
 from __future__ import annotations
 
-import hashlib
-import io
 import os
 import re
 import shutil
 import subprocess
 import sys
-import tarfile
 import tempfile
 import zipfile
 from collections.abc import Iterable, Iterator
@@ -27,6 +24,14 @@ from pathlib import Path
 import nbformat
 
 from nlp_course.grading.course import Course
+from nlp_course.grading.destination import (
+    MARKER,
+    NOTICE,
+    clashes,
+    require_nothing_by_hand,
+    require_writable,
+    write,
+)
 from nlp_course.grading.leaks import (
     INSTRUCTORS_FILES,
     REGION,
@@ -37,6 +42,17 @@ from nlp_course.grading.leaks import (
 )
 from nlp_course.grading.notebooks import GradingError
 from nlp_course.grading.release import differences, generate_release
+from nlp_course.grading.repositories import (
+    blob_name,
+    commit_of_content,
+    commit_of_path,
+    export,
+    git,
+    listed,
+    paths_ever,
+    read_objects,
+    versions,
+)
 
 # `tests/assignments/` runs solutions, and names the mistakes that hidden tests look for.
 WITHHELD = ("solutions/", "tests/assignments/")
@@ -54,12 +70,6 @@ PRIVATE_FILES = (
     *("marks.csv", "grades.csv", "secret"),
 )
 PRIVATE_FOLDERS = ("received", "submitted", "autograded", "feedback")
-MARKER = ".public-copy"
-NOTICE = """\
-`make public` writes this folder from the course's source, which holds the solutions too.
-Changes belong there: the next `make public` replaces what stands here.
-"""
-WRITTEN = "nlp-course.written"  # setting of git in the copy: the tree that was written last
 NEWEST_SETUPTOOLS = 77  # that pyproject.toml asks for
 SHOWN = 30
 
@@ -73,7 +83,7 @@ def require_fresh(root: Path) -> None:
     """
     with tempfile.TemporaryDirectory() as folder:
         source, fresh = Path(folder) / "source", Path(folder) / "fresh"
-        _export(root.resolve(), source)
+        export(root.resolve(), source)
         course = Course(source)
         for name in course.assignments():
             released = source / "assignments" / name
@@ -98,11 +108,12 @@ def publish(root: Path, destination: Path) -> str:
 
     Raises
     ------
-    GradingError : the copy, its wheel or its history would tell an answer, or something would be
-        lost that stands in the destination. Nothing is written then.
+    GradingError : the copy, its wheel or its history would tell an answer; something would be
+        lost that stands in the destination; or a symbolic link leads to no file of the source.
+        Nothing is written then.
     """
     root, destination = root.resolve(), destination.expanduser().resolve()
-    _require_writable(root, destination)
+    require_writable(root, destination)
     with tempfile.TemporaryDirectory() as folder:
         copy = PublicCopy(root, Path(folder))
         found = copy.leaks(destination)
@@ -114,21 +125,22 @@ def publish(root: Path, destination: Path) -> str:
                 "name it with the file and the reason in solutions/taught.toml. What a commit "
                 "tells goes only with its history: take a new folder, and a new repository for it."
             )
-        if clashes := copy.clashes(destination):
+        if ignored := clashes(destination, copy.blobs):
             raise GradingError(
                 f"{destination} holds what git ignores there, and the copy would replace: "
-                f"{', '.join(clashes[:5])}. Move it away"
+                f"{', '.join(ignored[:5])}. Move it away"
             )
-        copy.write(destination)
+        require_nothing_by_hand(destination, copy.blobs)
+        write(destination, copy.folder, copy.blobs)
     said = [
-        f"{len(copy.names)} files → {destination}",
+        f"{len(copy.blobs)} files → {destination}",
         f"None of {len(copy.secrets.lines)} secret lines stands in them, in the wheel made of "
         "them, or in the history there.",
     ]
     if copy.past:
-        said.append(f"Earlier releases there hold {len(copy.past)} lines that are secret by now:")
+        said.append(f"The history there holds {len(copy.past)} times what is secret by now:")
         said += [f"  {told}" for told in sorted(copy.past)[:SHOWN]]
-    changes = [line[3:] for line in _listed(root, "status", "--porcelain", "-z", "--no-renames")]
+    changes = [line[3:] for line in listed(root, "status", "--porcelain", "-z", "--no-renames")]
     if changes:
         others = f" and {len(changes) - 5} more" if len(changes) > 5 else ""
         said.append(f"Not committed, so not as it is here: {', '.join(changes[:5])}{others}")
@@ -148,13 +160,14 @@ class PublicCopy:
     def __init__(self, root: Path, work: Path) -> None:
         self._root, self._work = root, work
         source, self.folder = work / "source", work / "copy"
-        _export(root, source)
-        self.names = [name for name in _names(source) if not withheld(name)] + [MARKER]
-        for name in self.names[:-1]:
+        export(root, source)
+        public = [name for name in _names(source) if not withheld(name)]
+        for name in public:
             (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(source / name, self.folder / name)
         (self.folder / MARKER).write_text(NOTICE, encoding="utf-8")
-        self._blobs = {_blob((self.folder / name).read_bytes()) for name in self.names}
+        names = [*public, MARKER]
+        self.blobs = {name: blob_name((self.folder / name).read_bytes()) for name in names}
 
         course = Course(source)
         modules = sorted((source / "nlp_course").rglob("*.py"))
@@ -162,99 +175,107 @@ class PublicCopy:
         self.secrets = course_secrets(course, package)
         self._taught = taught_lines(course)
         self.past: set[str] = set()  # what the history tells that was public once; after `leaks`
+        self._once: dict[str, set[str]] = {}
 
     def leaks(self, repository: Path) -> list[str]:
         """Where the files, their wheel, or the history of the copy's repository tell an answer."""
         found: set[str] = set()
-        for name in self.names:
-            found |= self._told_by(name, (self.folder / name).read_bytes())
+        for name in self.blobs:
+            found |= _sentences(self._told_by(name, (self.folder / name).read_bytes()))
         wheel = build_wheel(self.folder, self._work)
+        known = set(self.blobs.values())
         for name, content in _members(wheel):
-            if _blob(content) not in self._blobs:
-                found |= {f"in {wheel.name}, {told}" for told in self._told_by(name, content)}
+            if blob_name(content) not in known:
+                told = _sentences(self._told_by(name, content))
+                found |= {f"in {wheel.name}, {one}" for one in told}
         if (repository / ".git").exists():
             found |= set(self._told_by_history(repository))
         return sorted(found)
 
-    def _told_by(self, name: str, content: bytes) -> set[str]:
-        found = set()
-        if name.startswith("solutions/") or Path(name).name in INSTRUCTORS_FILES:
-            found.add(f"{name}: is for instructors only")
-        *folders, file = Path(name).parts
-        if file in PRIVATE_FILES or not {*folders}.isdisjoint(PRIVATE_FOLDERS):
-            found.add(f"{name}: is of a class, and for the staff only")
+    def _told_by(self, name: str, content: bytes) -> set[tuple[str, str]]:
+        """What a file tells by its content and by its name: places in it, and what each tells."""
+        found = self._told_by_path(name)
         for place, text in texts(name, content):
             source = _path_in_source(place)
             told = set(self.secrets.told_in(text))
             told -= {f"holds {line!r}" for line, where in self._taught if _is_among(source, where)}
             if not _is_among(source, NAMES_THE_MARKS):
                 told |= {f"says {mark[0]!r}" for mark in REGION.finditer(text)}
-            found |= {f"{place}: {one}" for one in told}
+            found |= {(place, one) for one in told}
+            if place != name:
+                found |= self._told_by_path(place)  # of a member of an archive
         return found
 
-    def _told_by_history(self, repository: Path) -> Iterator[str]:
-        """By all that branches, tags and other references lead to: files and messages."""
-        if _git(repository, "rev-parse", "--is-shallow-repository").strip() == "true":
-            yield f"{repository}: lacks a part of its history; git fetch --unshallow brings it"
-        listed = _git(repository, "rev-list", "--objects", "--all").split("\n")
-        paths = {line.partition(" ")[0]: line.partition(" ")[2] for line in listed if line}
-        for name, kind, content in _objects(repository, paths.keys() - self._blobs):
-            if kind == "blob":
-                found = self._told_by(paths[name], content)
-                if found and paths[name].startswith("assignments/"):
-                    found = self._without_what_was_public(found)
-                commit = _first_commit(repository, name) if found else ""
-                yield from (f"in commit {commit}, {told}" for told in sorted(found))
-            elif kind in ("commit", "tag"):
-                yield from self._told_by(f"the message of {kind} {name[:7]}", content)
+    def _told_by_path(self, path: str) -> set[tuple[str, str]]:
+        source = _path_in_source(path)
+        *folders, file = Path(source).parts
+        told = set(self.secrets.told_by_path(source))
+        told -= {f"is called {name!r}" for name, where in self._taught if _is_among(source, where)}
+        if "solutions" in folders or file in INSTRUCTORS_FILES:
+            told.add("is for instructors only")
+        if file in PRIVATE_FILES or not {*folders}.isdisjoint(PRIVATE_FOLDERS):
+            told.add("is of a class, and for the staff only")
+        return {(path, one) for one in told}
 
-    def _without_what_was_public(self, found: set[str]) -> set[str]:
-        """An earlier release tells honestly what was no secret then; that is noted, not refused."""
-        past = {one for one in found if one.endswith(self._public_in_the_past)}
-        self.past |= past
+    def _told_by_history(self, repository: Path) -> Iterator[str]:
+        """By all that branches, tags and other references lead to: files, names and messages."""
+        if git(repository, "rev-parse", "--is-shallow-repository").strip() == "true":
+            yield f"{repository}: lacks a part of its history; git fetch --unshallow brings it"
+        lines = git(repository, "rev-list", "--objects", "--all").split("\n")
+        paths = {line.partition(" ")[0]: line.partition(" ")[2] for line in lines if line}
+        for name, kind, content in read_objects(repository, paths.keys() - self.blobs.values()):
+            if kind == "blob":
+                found = self._without_what_was_public(self._told_by(paths[name], content))
+                commit = commit_of_content(repository, name) if found else ""
+                yield from (f"in commit {commit}, {told}" for told in _sentences(found))
+            elif kind in ("commit", "tag"):
+                yield from _sentences(self._told_by(f"the message of {kind} {name[:7]}", content))
+        # Of files with one content, only one is in the list of objects.
+        for path in paths_ever(repository) - self.blobs.keys():
+            if found := self._told_by_path(path):
+                commit = commit_of_path(repository, path)
+                yield from (f"in commit {commit}, {told}" for told in _sentences(found))
+
+    def _without_what_was_public(self, found: set[tuple[str, str]]) -> set[tuple[str, str]]:
+        """What an earlier copy told honestly, as no secret then, is noted and not refused.
+
+        That is what stood once in the same file of the source, and once, open to students, in the
+        package or in an assignment.
+        """
+        past = {
+            (place, told)
+            for place, told in found
+            if told in self._open_in_the_past and told in self._told_once(_path_in_source(place))
+        }
+        self.past |= _sentences(past)
         return found - past
 
     @cached_property
-    def _public_in_the_past(self) -> tuple[str, ...]:
-        """Secret lines that an earlier commit of the source had outside of its secret regions."""
-        listed = _git(self._root, "rev-list", "--objects", "HEAD", "--", "solutions").split("\n")
-        names = [line.partition(" ")[0] for line in listed if line.endswith(".ipynb")]
-        notebooks = (
-            nbformat.reads(content.decode(), as_version=4)
-            for _, _, content in _objects(self._root, names)
-        )
-        text = "\n".join(public_part(notebook) for notebook in notebooks)
-        lines = self.secrets.standing_in(text) & self.secrets.lines
-        return tuple(f": holds {line!r}" for line in lines)
+    def _open_in_the_past(self) -> set[str]:
+        """What modules and public parts of assignments told, in any commit of the source."""
+        told: set[str] = set()
+        for path, content in versions(self._root, "nlp_course", "solutions"):
+            if path.startswith("nlp_course/") and path.endswith(".py"):
+                told.update(self.secrets.told_in(_text(content)))
+            elif path.startswith("solutions/") and path.endswith(".ipynb"):
+                try:
+                    notebook = nbformat.reads(_text(content), as_version=4)
+                except ValueError:
+                    continue  # broken in that commit: it showed nobody anything
+                told.update(self.secrets.told_in(public_part(notebook)))
+        return told
 
-    def clashes(self, repository: Path) -> list[str]:
-        """Paths of the copy at which a repository has something that git does not track."""
-        if not (repository / ".git").exists():
-            return []
-        tracked = set(_listed(repository, "ls-files", "-z"))
-        found = set()
-        for name in self.names:
-            folders = [
-                folder for folder in Path(name).parents if (repository / folder).is_symlink()
-            ]
-            found |= {str(folder) for folder in folders}
-            if name not in tracked and os.path.lexists(repository / name):
-                found.add(name)
-        return sorted(found)
-
-    def write(self, repository: Path) -> None:
-        """Make a repository hold these files and no others, and stage them."""
-        repository.mkdir(parents=True, exist_ok=True)
-        if not (repository / ".git").exists():
-            _git(repository, "init", "--quiet", "--initial-branch=main")
-        for old in _listed(repository, "ls-files", "-z"):
-            (repository / old).unlink(missing_ok=True)
-            _remove_empty(repository, (repository / old).parent)
-        shutil.copytree(self.folder, repository, dirs_exist_ok=True)
-        _git(repository, "add", "--update")
-        # Named, for what git would ignore is committed in the source all the same.
-        _git(repository, "--literal-pathspecs", "add", "--force", "--", *self.names)
-        _git(repository, "config", WRITTEN, _git(repository, "write-tree").strip())
+    def _told_once(self, path: str) -> set[str]:
+        """What a file told, in any commit of the source."""
+        if path not in self._once:
+            every = (one for _, one in versions(self._root, f":(literal){path}"))
+            self._once[path] = {
+                told
+                for content in every
+                for _, text in texts(path, content)
+                for told in self.secrets.told_in(text)
+            }
+        return self._once[path]
 
 
 def withheld(name: str) -> bool:
@@ -289,60 +310,24 @@ def _has_setuptools() -> bool:
         return False
 
 
-def _require_writable(root: Path, destination: Path) -> None:
-    """See that nothing would be lost in the destination, and that it is apart from the source."""
-    if root.is_relative_to(destination) or destination.is_relative_to(root):
-        raise GradingError(
-            f"{destination} and the course's source are in one another; name a folder apart"
-        )
-    if not destination.exists():
-        return
-    if not destination.is_dir():
-        raise GradingError(f"{destination} is a file; name a folder")
-    if not (destination / ".git").exists():
-        if any(destination.iterdir()):
-            raise GradingError(f"{destination} holds files and is no repository of a public copy")
-        return
-    tracked = _listed(destination, "ls-files", "-z")
-    if tracked and MARKER not in tracked:
-        raise GradingError(
-            f"{destination} is a repository that `make public` did not write: {MARKER} is not in "
-            "it. Name an empty folder"
-        )
-    if any(line.startswith("160000 ") for line in _listed(destination, "ls-files", "-s", "-z")):
-        raise GradingError(f"{destination} has a submodule; remove it there first")
-    if _listed(destination, "ls-files", "--unmerged", "-z"):
-        raise GradingError(f"a merge is not finished in {destination}; finish it there first")
-    # Not committed, and not what the last `make public` left for a person to commit.
-    others = _listed(destination, "ls-files", "-z", "--others", "--exclude-standard")
-    others += _listed(destination, "diff", "-z", "--name-only")
-    staged = _git(destination, "write-tree").strip()
-    if staged != _git(destination, "config", "--default", "", WRITTEN).strip():
-        # Against what was committed last; against nothing, where nothing was.
-        status = _listed(destination, "status", "--porcelain", "-z", "--no-renames")
-        others += [line[3:] for line in status]
-    if others:
-        raise GradingError(
-            f"{destination} holds changes that are not committed: "
-            f"{', '.join(sorted(set(others))[:5])}. Commit them there or move them away: "
-            "the copy replaces all"
-        )
-
-
-def _export(root: Path, folder: Path) -> None:
-    """Write what the last commit of a repository holds."""
-    try:
-        packed = _run_git(root, "archive", "--format=tar", "HEAD")
-    except GradingError as error:
-        raise GradingError(f"what is committed in {root} cannot be read: {error}") from error
-    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
-        archive.extractall(folder, filter="data")
-
-
 def _names(folder: Path) -> list[str]:
-    return sorted(
-        path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()
-    )
+    """Paths of all files; a symbolic link must lead to one, which is copied in its place."""
+    paths = sorted(folder.rglob("*"))
+    for path in paths:
+        if path.is_symlink() and not path.is_file():
+            raise GradingError(
+                f"{path.relative_to(folder).as_posix()} is a symbolic link to {os.readlink(path)}, "
+                "which is no file of the course: commit files in its place"
+            )
+    return [path.relative_to(folder).as_posix() for path in paths if path.is_file()]
+
+
+def _sentences(found: Iterable[tuple[str, str]]) -> set[str]:
+    return {f"{place}: {told}" for place, told in found}
+
+
+def _text(content: bytes) -> str:
+    return content.decode(encoding="utf-8", errors="replace")
 
 
 def _path_in_source(name: str) -> str:
@@ -369,62 +354,3 @@ def _members(archive: Path) -> Iterator[tuple[str, bytes]]:
     with zipfile.ZipFile(archive) as opened:
         for name in opened.namelist():
             yield name, opened.read(name)
-
-
-def _blob(content: bytes) -> str:
-    """The name that git gives to a file's content."""
-    return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
-
-
-def _objects(repository: Path, names: Iterable[str]) -> Iterator[tuple[str, str, bytes]]:
-    """Objects of a repository: name, kind and content."""
-    with tempfile.TemporaryFile() as asked:
-        asked.write("".join(f"{name}\n" for name in sorted(names)).encode())
-        asked.seek(0)
-        command = ["git", "-C", str(repository), "cat-file", "--batch"]
-        with subprocess.Popen(
-            command, stdin=asked, stdout=subprocess.PIPE, env=_environment()
-        ) as git:
-            assert git.stdout
-            for header in git.stdout:
-                name, kind, *size = header.decode().split()
-                if not size:
-                    raise GradingError(f"{repository} is damaged: object {name} is {kind}")
-                yield name, kind, git.stdout.read(int(size[0]))
-                git.stdout.read(1)  # the end of the line
-
-
-def _first_commit(repository: Path, blob: str) -> str:
-    """The oldest commit that brought, or took away, a file with this content."""
-    log = _git(repository, "log", "--all", "-m", "--format=%h", f"--find-object={blob}").split()
-    return log[-1] if log else f"that holds {blob[:7]}"
-
-
-def _remove_empty(top: Path, folder: Path) -> None:
-    while folder != top and folder.is_dir() and not any(folder.iterdir()):
-        folder.rmdir()
-        folder = folder.parent
-
-
-def _listed(repository: Path, *words: str) -> list[str]:
-    """What git lists with `-z`."""
-    return [name for name in _git(repository, *words).split("\0") if name]
-
-
-def _git(repository: Path, *words: str) -> str:
-    return _run_git(repository, *words).decode(encoding="utf-8", errors="surrogateescape")
-
-
-def _run_git(repository: Path, *words: str) -> bytes:
-    done = subprocess.run(
-        ["git", "-C", str(repository), *words], capture_output=True, check=False, env=_environment()
-    )
-    if done.returncode:
-        said = done.stderr.decode(encoding="utf-8", errors="replace").strip()
-        raise GradingError(f"git {words[0]} in {repository}: {said}")
-    return done.stdout
-
-
-def _environment() -> dict[str, str]:
-    """Without the variables by which a hook of git names another repository."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
