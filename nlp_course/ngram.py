@@ -8,14 +8,16 @@ START as often as an order needs it, STOP once. STOP is predicted and counted, S
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import itertools
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
 from typing import Any, TypeAlias
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
+from nlp_course.ngram_index import CodeIndex, Level
 from nlp_course.text import Vocabulary
 
 START = "<s>"  # * in the literature
@@ -23,23 +25,6 @@ STOP = "</s>"
 UNKNOWN = "<unk>"
 
 Sentences: TypeAlias = Sequence[Int[np.ndarray, "_"]]
-
-
-@dataclass(frozen=True, eq=False)
-class Level:
-    """What the table says at one order, for each of the words asked about.
-
-    count : c(context, word), 0 where never seen
-    total : c(context) = Σ_w c(context, w), 0 where never seen
-    context : row of the context among the runs one token shorter, −1 where never seen
-
-    The three are (token,) when the words of a text are asked about, or (context, V), (context, 1)
-    and (context, 1) when all words are, so one formula serves both.
-    """
-
-    count: Int[np.ndarray, "*words"]
-    total: Int[np.ndarray, "*contexts"]
-    context: Int[np.ndarray, "*contexts"]
 
 
 def language_vocabulary(
@@ -66,28 +51,72 @@ def language_vocabulary(
 
 
 def encode_all(
-    sentences: Sequence[Sequence[str]],
+    sentences: Iterable[Sequence[str]],
 ) -> tuple[Vocabulary, list[Int[np.ndarray, "_"]]]:
     """All words of a text as a vocabulary, and its sentences as ids, in one pass over the words.
 
     The same as `language_vocabulary` with min_count 1 and then `encode`, in half the time.
 
+    Parameters
+    ----------
+    sentences : may be a generator; then the strings of a long text are never all there at once
+
     Raises
     ------
     ValueError : the text is empty.
     """
-    seen = {UNKNOWN: 0, START: 1, STOP: 2}
-    tokens = chain.from_iterable(sentences)
-    first_ids = np.array([seen.setdefault(token, len(seen)) for token in tokens], dtype=np.int64)
+    # A word that is looked up for the first time gets the next number.
+    seen = defaultdict(itertools.count(3).__next__, {UNKNOWN: 0, START: 1, STOP: 2})
+    lengths: list[int] = []
+    tokens = _in_a_row(sentences, lengths)
+    first_ids = np.fromiter(map(seen.__getitem__, tokens), dtype=np.int64)
     if not len(first_ids):
         raise ValueError("the text is empty: give at least one sentence with one word")
     words, counts = list(seen), np.bincount(first_ids, minlength=len(seen))
-    often = (-counts).tolist()
-    order = [0, 1, 2, *sorted(range(3, len(words)), key=lambda i: (often[i], words[i]))]
+    by_name = sorted(range(3, len(words)), key=words.__getitem__)
+    by_count = np.argsort(-counts[by_name], kind="stable")
+    order = np.concatenate([np.arange(3), np.array(by_name)[by_count]])
     ids = np.argsort(order)[first_ids]  # numbers by first appearance become numbers by count
     vocabulary = Vocabulary(tuple(words[i] for i in order), counts[order], UNKNOWN)
-    ends = np.cumsum([len(sentence) for sentence in sentences])
-    return vocabulary, np.split(ids, ends[:-1])
+    return vocabulary, _cut(ids, lengths)
+
+
+def encode_with(
+    vocabulary: Vocabulary, sentences: Iterable[Sequence[str]]
+) -> list[Int[np.ndarray, "_"]]:
+    """The sentences of a text as ids: `vocabulary.encode` for each, in two thirds of the time.
+
+    Parameters
+    ----------
+    sentences : may be a generator; then the strings of a long text are never all there at once
+
+    Raises
+    ------
+    UnknownWordError : a word is outside and the vocabulary has no `unknown`.
+
+    Examples
+    --------
+    >>> vocabulary = language_vocabulary([["a", "b"]], min_count=1)
+    >>> [ids.tolist() for ids in encode_with(vocabulary, ["ab", "", "ba"])]
+    [[3, 4], [], [4, 3]]
+    """
+    lengths: list[int] = []
+    return _cut(vocabulary.encode(_in_a_row(sentences, lengths)), lengths)
+
+
+def _in_a_row(sentences: Iterable[Sequence[str]], lengths: list[int]) -> Iterator[str]:
+    """All tokens, one after the other; the length of each sentence is written down on the way."""
+
+    def measured(sentence: Sequence[str]) -> Sequence[str]:
+        lengths.append(len(sentence))
+        return sentence
+
+    return itertools.chain.from_iterable(map(measured, sentences))
+
+
+def _cut(ids: Int[np.ndarray, "token"], lengths: list[int]) -> list[Int[np.ndarray, "_"]]:
+    ends = itertools.accumulate(lengths, initial=0)
+    return [ids[first:end] for first, end in itertools.pairwise(ends)]
 
 
 def split_by_tokens(sentences: Sequence[Any], sizes: Sequence[int]) -> list[list[Any]]:
@@ -162,46 +191,6 @@ def perplexity(log_probabilities: Float[np.ndarray, "token"]) -> float:
     return float(np.exp(-log_probabilities.mean()))
 
 
-class CodeIndex:
-    """A hash table from codes to rows.
-
-    Halving a sorted array would do, but waits for memory some twenty times a code, one after the
-    other; here it is once or twice, and whole texts are scored four times as fast.
-    """
-
-    def __init__(self, codes: Int[np.ndarray, "row"]) -> None:
-        self.codes = codes
-        self.bits = int(2 * len(codes)).bit_length()  # at most half full
-        self.rows = np.full(1 << self.bits, -1)  # (slot,)
-        row, slot = np.arange(len(codes)), self._first_slot(codes)
-        while len(row):
-            free = self.rows[slot] < 0
-            self.rows[slot[free]] = row[free]
-            taken = self.rows[slot] != row  # by another row, before or just now
-            row, slot = row[taken], self._next_slot(slot[taken])
-
-    def find(self, codes: Int[np.ndarray, "*shape"]) -> Int[np.ndarray, "*shape"]:
-        """The row of each code, −1 where there is none."""
-        slot = self._first_slot(codes.ravel())
-        row = self.rows[slot]
-        # Row −1 reads the last code, which is not the one asked for, or it would have been found.
-        other = np.flatnonzero((self.codes[row] != codes.ravel()) & (row >= 0))
-        while len(other):
-            slot[other] = self._next_slot(slot[other])
-            row[other] = self.rows[slot[other]]
-            wrong = (self.codes[row[other]] != codes.ravel()[other]) & (row[other] >= 0)
-            other = other[wrong]
-        return row.reshape(codes.shape)
-
-    def _first_slot(self, codes: Int[np.ndarray, "_"]) -> Int[np.ndarray, "_"]:
-        # Multiplied by 2⁶⁴ divided by the golden ratio, near codes get upper bits far apart.
-        scattered = codes.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-        return (scattered >> np.uint64(64 - self.bits)).astype(np.int64)
-
-    def _next_slot(self, slots: Int[np.ndarray, "_"]) -> Int[np.ndarray, "_"]:
-        return (slots + 1) & (len(self.rows) - 1)
-
-
 @dataclass(frozen=True, eq=False)
 class NgramTable:
     """How often every run of 0 … n tokens was seen.
@@ -240,17 +229,26 @@ class NgramTable:
 
         Before a START there are only STARTs.
         """
-        is_start = ids == self.start
-        result = [np.zeros(ids.shape, dtype=np.int64)]  # one run has no tokens
+        runs = self._runs(ids, first=ids == self.start)
+        return [np.zeros(ids.shape, dtype=np.int64), *(row for _, row in runs)]
+
+    def _runs(
+        self, ids: Int[np.ndarray, "*batch time"], first: Bool[np.ndarray, "*batch time"]
+    ) -> Iterator[tuple[Int[np.ndarray, "*batch time"], Int[np.ndarray, "*batch time"]]]:
+        """For k = 1 … n the rows of the k − 1 tokens before each place, and of these with its own.
+
+        Before a place that is the first of its sentence there are only STARTs.
+        """
+        places = np.nonzero(first)
+        before = np.zeros(ids.shape, dtype=np.int64)  # one run has no tokens
         for k in range(1, self.order + 1):
-            before = np.full(ids.shape, -1 if k > 1 else 0)
-            before[..., 1:] = result[-1][..., :-1]
-            before[is_start] = self.starts[k - 1]
+            before[places] = self.starts[k - 1]
             row = np.full(ids.shape, -1)
-            seen = before >= 0
+            seen = np.nonzero(before >= 0)
             row[seen] = self.index[k].find(before[seen] * self.vocabulary_size + ids[seen])
-            result.append(row)
-        return result
+            yield before, row
+            before = np.full(ids.shape, -1)
+            before[..., 1:] = row[..., :-1]
 
     def of_tokens(self, sentences: Sentences) -> list[Level]:
         """The levels of orders 1 … n for each token of a text, STOP counted.
@@ -259,15 +257,13 @@ class NgramTable:
         ------
         ValueError : there is no sentence, or an id outside 0 … V − 1 or of START or STOP.
         """
-        stream = token_stream(sentences, self.start, self.stop, self.vocabulary_size)
-        rows = self.rows(stream)
-        event = np.flatnonzero(stream != self.start)
-        levels = []
-        for k in range(1, self.order + 1):
-            context = rows[k - 1][event - 1]
-            count = _at(self.counts[k], rows[k][event])
-            levels.append(Level(count, _at(self.totals[k - 1], context), context))
-        return levels
+        stream = token_stream(sentences, self.start, self.stop, self.vocabulary_size, starts=0)
+        after_stop = np.roll(stream == self.stop, 1)  # the last STOP comes round: one before all
+        runs = self._runs(stream, first=after_stop)
+        return [
+            Level(row, context, self.counts[k], self.totals[k - 1])
+            for k, (context, row) in enumerate(runs, start=1)
+        ]
 
     def of_contexts(self, contexts: Sequence[Int[np.ndarray, "context"]]) -> list[Level]:
         """The levels of orders 1 … n for every word of the vocabulary after each context.
@@ -285,10 +281,9 @@ class NgramTable:
             length = end - first
             which = np.repeat(np.arange(len(context)), length)
             row = np.arange(length.sum()) + np.repeat(first - np.cumsum(length) + length, length)
-            count = np.zeros((len(context), self.vocabulary_size), dtype=np.int64)
-            count[which, self.codes[k][row] % self.vocabulary_size] = self.counts[k][row]
-            total = _at(self.totals[k - 1], context)
-            levels.append(Level(count, total[:, None], context[:, None]))
+            run = np.full((len(context), self.vocabulary_size), -1)
+            run[which, self.codes[k][row] % self.vocabulary_size] = row
+            levels.append(Level(run, context[:, None], self.counts[k], self.totals[k - 1]))
         return levels
 
 
@@ -382,19 +377,11 @@ def token_stream(
     if not len(sentences):
         raise ValueError("the text is empty: give at least one sentence")
     lengths = np.array([len(sentence) for sentence in sentences])
-    words = np.concatenate(sentences).astype(np.int64)
+    words = np.concatenate(sentences).astype(np.int64, copy=False)
     if len(words) and not 0 <= words.min() <= words.max() < size:
         raise ValueError(f"ids must lie in 0 … {size - 1}, got {words.min()} … {words.max()}")
     if np.any((words == start) | (words == stop)):
         raise ValueError(f"{START} and {STOP} are added to sentences, which must not hold them")
-    stream = np.full(len(words) + (starts + 1) * len(lengths), start)
-    added = starts + (starts + 1) * np.arange(len(lengths))  # signs before a sentence's words
-    stream[np.arange(len(words)) + np.repeat(added, lengths)] = words
-    stream[np.cumsum(lengths + starts + 1) - 1] = stop
-    return stream
-
-
-def _at(values: Int[np.ndarray, "row"], rows: Int[np.ndarray, "_"]) -> Int[np.ndarray, "_"]:
-    """values[rows], and 0 where a row is −1."""
-    # A choice by np.where takes eight times as long: no processor guesses which rows are there.
-    return np.asarray(values[rows] * (rows >= 0))
+    ends = np.cumsum(lengths)
+    places = np.column_stack([*[ends - lengths] * starts, ends])  # (sentence, starts + 1)
+    return np.insert(words, places.ravel(), np.tile([start] * starts + [stop], len(lengths)))

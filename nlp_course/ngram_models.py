@@ -13,7 +13,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from jaxtyping import Float, Int
 
-from nlp_course.ngram import Level, NgramTable, Sentences
+from nlp_course.ngram import NgramTable, Sentences
+from nlp_course.ngram_index import Level
 
 Tensor: TypeAlias = Any  # torch.Tensor: counting alone does not need torch, so it is imported late
 

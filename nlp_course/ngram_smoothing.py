@@ -12,7 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int, Real
 
-from nlp_course.ngram import Level, NgramTable, Sentences, context_totals
+from nlp_course.ngram import NgramTable, Sentences, context_totals
+from nlp_course.ngram_index import Level
 from nlp_course.ngram_models import NgramModel, relative_counts
 
 LEAST_WEIGHT = 1e-4
@@ -74,7 +75,7 @@ class Interpolated(NgramModel):
 
     def _estimate(self, levels: list[Level]) -> Float[np.ndarray, "*words"]:
         bucket = np.searchsorted(self.edges, levels[-1].total)
-        mixture, used = np.zeros(levels[-1].count.shape), np.zeros(bucket.shape)
+        mixture, used = np.zeros(levels[-1].run.shape), np.zeros(bucket.shape)
         for level, of_buckets in zip(levels[::-1], self.weights.T, strict=True):
             weight = np.where(level.total > 0, of_buckets[bucket], 0.0)
             mixture += weight * relative_counts(level)
@@ -183,8 +184,9 @@ class KneserNey(NgramModel):
     values an order, for a = 1, 2 and from 3 on. Below order 1 lies 1 / (V − 1): all words but START
     alike. The same numbers as KenLM's `lmplz`.
 
-    `discounts`, (order, 4), has D by order and a. `backoff` has γ of each row for the contexts of
-    0 … n − 1 tokens, and last, for row −1, a 1: a context never seen passes everything on.
+    `discounts`, (order, 4), has D by order and a. `kept` has (a − D) / a(context) of each row for
+    the runs of 1 … n tokens, and last, for row −1, a 0. `backoff` has γ of each row for the
+    contexts of 0 … n − 1 tokens, and last a 1: a context never seen passes everything on.
 
     Parameters
     ----------
@@ -211,14 +213,13 @@ class KneserNey(NgramModel):
         self.discounts = np.stack(
             [_discounts(counts[k], k, discounts) for k in range(1, table.order + 1)]
         )
-        self.backoff = tuple(_backoff(self.table, k, self.discounts[k]) for k in range(table.order))
+        shares = [_shares(self.table, k, self.discounts[k]) for k in range(table.order)]
+        self.kept, self.backoff = zip(*shares, strict=True)
 
     def _estimate(self, levels: list[Level]) -> Float[np.ndarray, "*words"]:
-        probability = np.full(levels[0].count.shape, 1 / (self.table.vocabulary_size - 1))
-        for level, discounts, backoff in zip(levels, self.discounts, self.backoff, strict=True):
-            kept = level.count - discounts[np.minimum(level.count, 3)]
-            passed_on = backoff[level.context] * probability
-            probability = kept / np.maximum(level.total, 1) + passed_on
+        probability = np.full(levels[0].run.shape, 1 / (self.table.vocabulary_size - 1))
+        for level, kept, backoff in zip(levels, self.kept, self.backoff, strict=True):
+            probability = kept[level.run] + backoff[level.context] * probability
         return probability
 
 
@@ -269,13 +270,19 @@ def _discounts(
     return result
 
 
-def _backoff(
+def _shares(
     table: NgramTable, k: int, discounts: Float[np.ndarray, "4"]
-) -> Float[np.ndarray, "_"]:
-    """γ of each run of k tokens as a context, the share its continuations lost; then 1."""
-    taken = discounts[np.minimum(table.counts[k + 1], 3)]
-    total = table.totals[k]
-    lost = np.bincount(table.codes[k + 1] // table.vocabulary_size, taken, minlength=len(total))
+) -> tuple[Float[np.ndarray, "_"], Float[np.ndarray, "_"]]:
+    """Of what follows each context of k tokens, the shares that its runs keep; and what they lost.
+
+    (a − D) / a(context) of each run, then 0; γ of each context, then 1.
+    """
+    adjusted, total = table.counts[k + 1], table.totals[k]
+    context = table.codes[k + 1] // table.vocabulary_size
+    taken = discounts[np.minimum(adjusted, 3)]
+    kept = np.zeros(len(adjusted) + 1)
+    np.divide(adjusted - taken, total[context], out=kept[:-1], where=adjusted > 0)
+    lost = np.bincount(context, taken, minlength=len(total))
     gamma = np.ones(len(total) + 1)
     np.divide(lost, total, out=gamma[:-1], where=total > 0)
-    return gamma
+    return kept, gamma

@@ -82,6 +82,22 @@ def split_sentences(text: str) -> list[str]:
     return [sentence for sentence in _SENTENCE_END.split(text.strip()) if sentence]
 
 
+class _WordIds(dict[str, int]):
+    """Ids of words; a word outside has that of `unknown`."""
+
+    unknown: str | None = None
+
+    def __missing__(self, word: str) -> int:
+        if self.unknown is not None:
+            return self[self.unknown]
+        raise UnknownWordError(
+            f"{word!r} is not among the {len(self)} words of the vocabulary; small and capital "
+            f"letters differ. `vocabulary.words` lists them, `{word!r} in vocabulary` asks, "
+            f"encode_known leaves such words out, and a vocabulary built with "
+            f'unknown="<unk>" has a word for them.'
+        )
+
+
 @dataclass(frozen=True)
 class Vocabulary:
     """The words of a corpus, each with an id and a count.
@@ -112,14 +128,15 @@ class Vocabulary:
     words: tuple[str, ...]
     counts: Int[np.ndarray, "vocabulary"] = field(compare=False)
     unknown: str | None = None
-    _ids: dict[str, int] = field(init=False, repr=False, compare=False)
+    _ids: _WordIds = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if len(self.words) != len(self.counts):
             raise ValueError(
                 f"each word needs a count, got {len(self.words)} words, {len(self.counts)} counts"
             )
-        ids = {word: index for index, word in enumerate(self.words)}
+        ids = _WordIds(zip(self.words, range(len(self.words)), strict=True))
+        ids.unknown = self.unknown
         if len(ids) != len(self.words):
             twice = [word for word, count in Counter(self.words).items() if count > 1]
             raise ValueError(f"a word must stand in a vocabulary once; twice or more: {twice[:5]}")
@@ -195,16 +212,7 @@ class Vocabulary:
         ------
         UnknownWordError : the word is outside and the vocabulary has no `unknown`.
         """
-        if word in self._ids:
-            return self._ids[word]
-        if self.unknown is not None:
-            return self._ids[self.unknown]
-        raise UnknownWordError(
-            f"{word!r} is not among the {len(self)} words of the vocabulary; small and capital "
-            f"letters differ. `vocabulary.words` lists them, `{word!r} in vocabulary` asks, "
-            f"encode_known leaves such words out, and a vocabulary built with "
-            f'unknown="<unk>" has a word for them.'
-        )
+        return self._ids[word]
 
     def encode(self, tokens: Iterable[str]) -> Int[np.ndarray, "length"]:
         """Ids of tokens; words outside become `unknown`.
@@ -213,12 +221,7 @@ class Vocabulary:
         ------
         UnknownWordError : a word is outside and the vocabulary has no `unknown`.
         """
-        unknown = None if self.unknown is None else self._ids[self.unknown]
-        tokens = list(tokens)
-        found = [self._ids.get(token, unknown) for token in tokens]
-        if None in found:
-            self.id(tokens[found.index(None)])  # raises, and says what to do
-        return np.array(found, dtype=np.int64)
+        return np.fromiter(map(self._ids.__getitem__, tokens), dtype=np.int64)
 
     def encode_known(self, tokens: Iterable[str]) -> Int[np.ndarray, "length"]:
         """Ids of those tokens that are in the vocabulary; the others are left out.

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from nlp_course import ngram, ngram_models
 from nlp_course.data.world import World
 from nlp_course.ngram import START, STOP, UNKNOWN
+from nlp_course.text import UnknownWordError, Vocabulary
 
 DOGS = ["the dog barks", "the dog runs", "the cat runs", "a dog barks"]
 texts = st.lists(st.lists(st.sampled_from("abcd"), max_size=6), min_size=1, max_size=12).filter(any)
@@ -67,6 +68,17 @@ def test_total_of_a_context_is_the_sum_over_what_follows_it(sentences, order):
         assert table.totals[order - 1][row_of(table, context)] == total
 
 
+@pytest.mark.parametrize("order", [1, 2, 3, 4])
+def test_a_sentence_begins_at_the_starts_though_unknown_words_stand_before_them(order):
+    # Codes rise with ids, and UNKNOWN's is the lowest: the STARTs are not in the first row.
+    vocabulary, ids, table = prepared(["a b z", "b a", "y a b", "x z a", "a"], order, min_count=2)
+    lines = [padded(sentence, order, vocabulary) for sentence in ids]
+    grams = counted(ids, order, vocabulary)
+    expected = [grams[line[i : i + order]] for line in lines for i in range(len(line) - order + 1)]
+    assert table.of_tokens(ids)[-1].count.tolist() == expected
+    assert table.starts[order] > 0
+
+
 @given(texts, st.integers(1, 4))
 def test_every_run_of_k_has_its_suffix_among_the_runs_of_k_minus_one(sentences, order):
     vocabulary, _, table = prepared(sentences, order)
@@ -113,6 +125,21 @@ def test_encoding_all_words_at_once_gives_the_vocabulary_and_ids_of_two_passes(s
     assert vocabulary == expected
     assert vocabulary.counts.tolist() == expected.counts.tolist()
     assert [i.tolist() for i in ids] == [expected.encode(s).tolist() for s in sentences]
+
+
+@given(texts)
+def test_a_text_is_encoded_as_its_sentences_are_though_they_come_one_by_one(sentences):
+    vocabulary = ngram.language_vocabulary([["a", "b", "d"]], min_count=1)
+    ids = ngram.encode_with(vocabulary, (sentence for sentence in sentences))
+    assert [i.tolist() for i in ids] == [vocabulary.encode(s).tolist() for s in sentences]
+    whole, all_ids = ngram.encode_all(sentence for sentence in sentences)
+    assert [whole.decode(i) for i in all_ids] == sentences
+
+
+def test_a_text_with_a_word_outside_is_refused_where_none_stands_for_it():
+    vocabulary = Vocabulary.from_sentences(["ab"])
+    with pytest.raises(UnknownWordError, match="'c' is not among the 2 words"):
+        ngram.encode_with(vocabulary, ["ab", "bc"])
 
 
 def test_encoding_all_words_of_an_empty_text_is_refused():

@@ -312,7 +312,8 @@ def test_interpolated_kneser_ney_of_order_two_is_nltks():
     theirs.fit(runs, [word for s in sentences for word in [START, *s, STOP]])
     # nltk discounts bigrams alone, by one number, and leaves continuation counts as they are.
     model = smoothing.KneserNey(table, (0.1, 0.1, 0.1))
-    model.discounts[0] = 0
+    words_before = model.table.counts[1]
+    model.kept[0][:-1] = words_before / words_before.sum()
     model.backoff[0][:-1] = 0
     for before, word in [(START, "the"), ("the", "king"), ("king", "the"), ("the", STOP)]:
         context = [] if before == START else [before]
@@ -350,6 +351,16 @@ def test_what_is_taken_is_what_is_passed_on(world):
         assert np.all(model.backoff[k][:-1][seen] < 1)
         assert np.all(model.backoff[k][:-1][~seen] == 1)
         assert model.backoff[k][-1] == 1
+
+
+def test_what_runs_keep_and_what_their_context_passes_on_is_all(world):
+    _, _, table, _ = world
+    model = smoothing.KneserNey(table)
+    for k, (kept, backoff) in enumerate(zip(model.kept, model.backoff, strict=True)):
+        context = table.codes[k + 1] // table.vocabulary_size
+        shares = np.bincount(context, kept[:-1], minlength=len(backoff) - 1) + backoff[:-1]
+        np.testing.assert_allclose(shares, 1)
+        assert kept[-1] == 0
 
 
 @pytest.mark.parametrize(
