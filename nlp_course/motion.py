@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from html import escape
+from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
@@ -21,6 +22,8 @@ WIDTH, HEIGHT = 560, 380
 MARGIN = 40
 TOP = 34  # what stands above the marks
 LETTER, LINE = 8.0, 17.0  # the room that a label takes: a letter's width, and a line's height
+GROUP_LETTER, GROUP_LINE = 18.0, 28.0  # the same of a group's name, which is larger and bold
+MARK = 7.0  # from a mark's middle to where its room ends
 REACH = 9.0  # from a mark's middle to where its label begins
 SECONDS = 5  # what moves by itself for longer needs a button that stops it
 # Each group has a colour and a shape of its own: never colour alone.
@@ -46,6 +49,9 @@ STYLE = """
 {moving}
 }}
 """
+
+
+Room = tuple[float, float, float, float]  # left, top, right, bottom
 
 
 class Label(NamedTuple):
@@ -128,14 +134,14 @@ def moving_map(
                 f'text-anchor="{label.anchor}">{escape(word)}</text>'
             )
         add(f"w{number}", places[:, number], content)
-    for kind, group in enumerate(names):
-        members = [number for number, other in enumerate(groups) if other == group]
-        above = np.stack(  # (frame, 2)
-            [places[:, members, 0].mean(axis=1), places[:, members, 1].min(axis=1) - REACH], axis=1
-        )
-        add(f"g{kind}", above, f'<text class="group" text-anchor="middle">{escape(group)}</text>')
+    paths = place_groups(places, groups)  # (group, frame, 2)
+    for kind, (group, path) in enumerate(zip(names, paths, strict=True)):
+        add(f"g{kind}", path, f'<text class="group" text-anchor="middle">{escape(group)}</text>')
+    rules.append(
+        _shown(name, "group", first_apart(paths, names), len(frames), len(frames), seconds)
+    )
     for number, note in enumerate(notes):
-        rules.append(_shown(name, number, len(notes), seconds))
+        rules.append(_shown(name, f"n{number}", number, number + 1, len(notes), seconds))
         hidden = "" if number == len(notes) - 1 else ' opacity="0"'
         marks.append(f'<text class="note n{number}" x="8" y="24"{hidden}>{escape(note)}</text>')
     style = STYLE.format(size=15, moving="\n".join(rules)).replace("#ID", f"#{name}")
@@ -159,13 +165,12 @@ def place_labels(places: Float[np.ndarray, "word 2"], words: Sequence[str]) -> l
 
     What is taken is a mark's room or an earlier label's, in the order of the words.
     """
-    taken = [(x - 7, y - 7, x + 7, y + 7) for x, y in places.tolist()]
+    taken = [_mark_room(place) for place in places]
     labels: list[Label | None] = []
     for word, (x, y) in zip(words, places.tolist(), strict=True):
         for label, box in _beside(len(word) * LETTER):
             room = (x + box[0], y + box[1], x + box[2], y + box[3])
-            inside = room[0] >= 0 and room[2] <= WIDTH and room[1] >= TOP and room[3] <= HEIGHT
-            if inside and not any(_overlap(room, other) for other in taken):
+            if _free(room, taken):
                 taken.append(room)
                 labels.append(label)
                 break
@@ -174,7 +179,60 @@ def place_labels(places: Float[np.ndarray, "word 2"], words: Sequence[str]) -> l
     return labels
 
 
-def _beside(width: float) -> Iterator[tuple[Label, tuple[float, float, float, float]]]:
+def place_groups(
+    places: Float[np.ndarray, "frame word 2"], groups: Sequence[str]
+) -> Float[np.ndarray, "group frame 2"]:
+    """Where the names of groups stand in each frame: above their marks, or below them.
+
+    A name is below where it would cover a mark or an earlier name above, in the last frame, and
+    covers none below.
+    """
+    taken = [_mark_room(place) for place in places[-1]]
+    paths = []
+    for group in dict.fromkeys(groups):
+        marks = places[:, [other == group for other in groups]]  # (frame, mark, 2)
+        middle = marks[..., 0].mean(axis=1)
+        above = np.stack([middle, marks[..., 1].min(axis=1) - REACH], axis=1)
+        below = np.stack([middle, marks[..., 1].max(axis=1) + MARK + GROUP_LINE], axis=1)
+        path = next(
+            (way for way in (above, below) if _free(_group_room(way[-1], group), taken)), above
+        )
+        taken.append(_group_room(path[-1], group))
+        paths.append(path)
+    return np.stack(paths)
+
+
+def first_apart(paths: Float[np.ndarray, "group frame 2"], names: Sequence[str]) -> int:
+    """The frame from which on no name of a group covers another; the last if there is none."""
+    for frame in reversed(range(paths.shape[1])):
+        rooms = [
+            _group_room(place, name) for place, name in zip(paths[:, frame], names, strict=True)
+        ]
+        if any(_overlap(one, other) for one, other in combinations(rooms, 2)):
+            return min(frame + 1, paths.shape[1] - 1)
+    return 0
+
+
+def _group_room(place: Float[np.ndarray, "2"], name: str) -> Room:
+    """The room of a group's name whose middle stands on a place."""
+    x, y = map(float, place)
+    half = len(name) * GROUP_LETTER / 2
+    bottom = y + REACH - MARK - 1
+    return x - half, bottom - GROUP_LINE, x + half, bottom
+
+
+def _mark_room(place: Float[np.ndarray, "2"]) -> Room:
+    x, y = map(float, place)
+    return x - MARK, y - MARK, x + MARK, y + MARK
+
+
+def _free(room: Room, taken: Sequence[Room]) -> bool:
+    """Whether a room is in the picture, below its notes, and overlaps none that is taken."""
+    inside = room[0] >= 0 and room[2] <= WIDTH and room[1] >= TOP and room[3] <= HEIGHT
+    return inside and not any(_overlap(room, other) for other in taken)
+
+
+def _beside(width: float) -> Iterator[tuple[Label, Room]]:
     """The four places of a label that is so wide, and the room each takes around its mark."""
     half = LINE / 2
     yield Label(REACH, 5, "start"), (REACH, -half, REACH + width, half)
@@ -183,9 +241,7 @@ def _beside(width: float) -> Iterator[tuple[Label, tuple[float, float, float, fl
     yield Label(0, REACH + 12, "middle"), (-width / 2, REACH, width / 2, REACH + LINE)
 
 
-def _overlap(
-    one: tuple[float, float, float, float], other: tuple[float, float, float, float]
-) -> bool:
+def _overlap(one: Room, other: Room) -> bool:
     return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
 
 
@@ -201,17 +257,17 @@ def _moving(name: str, part: str, path: Float[np.ndarray, "frame 2"], seconds: f
     )
 
 
-def _shown(name: str, number: int, of: int, seconds: float) -> str:
-    """The style that shows a note while its frame is the nearest, and the last one for good."""
+def _shown(name: str, part: str, first: int, until: int, of: int, seconds: float) -> str:
+    """The style that shows a part while the nearest frame is `first` … `until - 1` of so many."""
     step = 100 / (of - 1)
-    start, end = (number - 0.5) * step, (number + 0.5) * step
-    stops = [f"0%{{opacity:{int(number == 0)}}}"]
-    if number > 0:
+    start, end = (first - 0.5) * step, (until - 0.5) * step
+    stops = [f"0%{{opacity:{int(first == 0)}}}"]
+    if first > 0:
         stops += [f"{start:.4g}%{{opacity:0}}", f"{start + 0.01:.4g}%{{opacity:1}}"]
-    if number < of - 1:
+    if until < of:
         stops += [f"{end:.4g}%{{opacity:1}}", f"{end + 0.01:.4g}%{{opacity:0}}"]
-    stops.append(f"100%{{opacity:{int(number == of - 1)}}}")
+    stops.append(f"100%{{opacity:{int(until == of)}}}")
     return (
-        f"#{name} .n{number}{{animation:{name}-n{number} {seconds:g}s linear both}}"
-        f"@keyframes {name}-n{number}{{{''.join(stops)}}}"
+        f"#{name} .{part}{{animation:{name}-{part} {seconds:g}s linear both}}"
+        f"@keyframes {name}-{part}{{{''.join(stops)}}}"
     )

@@ -71,7 +71,8 @@ def test_nothing_moves_for_readers_who_asked_for_less_motion():
     still, moving = style.split("@media screen and (prefers-reduced-motion: no-preference)")
     assert "animation" not in still
     assert "keyframes" not in still
-    assert moving.count("@keyframes") == len(WORDS) + len(set(GROUPS)) + len(NOTES)
+    # And one for when the groups' names appear.
+    assert moving.count("@keyframes") == len(WORDS) + len(set(GROUPS)) + len(NOTES) + 1
 
 
 def test_at_any_time_exactly_one_note_is_shown():
@@ -102,6 +103,50 @@ def test_two_pictures_on_a_page_do_not_share_their_style():
     names = [re.search(r'id="([\w-]+)"', data)[1] for data in (picture(), picture(alt="Other."))]
     assert names[0] != names[1]
     assert picture() == picture()
+
+
+def group_rooms(places, frame: int) -> list[tuple[float, float, float, float]]:
+    """The rooms of the names of GROUPS in a frame: letters are 28 units high, most of it above."""
+    names = list(dict.fromkeys(GROUPS))
+    paths = motion.place_groups(places, GROUPS)
+    half = [len(name) * motion.GROUP_LETTER / 2 for name in names]
+    return [(x - it, y - 26, x + it, y) for (x, y), it in zip(paths[:, frame], half, strict=True)]
+
+
+def apart(one, other) -> bool:
+    return one[2] <= other[0] or other[2] <= one[0] or one[3] <= other[1] or other[3] <= one[1]
+
+
+def test_a_group_s_name_is_above_its_marks_and_below_them_where_another_has_the_place():
+    # Side by side and as high: each name is 126 wide, so two above marks 60 apart would overlap.
+    places = np.array([[[200, 200], [220, 200], [260, 200], [280, 200]]], dtype=float)
+    above, below = motion.place_groups(places, GROUPS)[:, 0]
+    assert above.tolist() == [210, 191]
+    assert below[0] == 270
+    assert below[1] > 220
+    assert apart(*group_rooms(places, 0))
+
+
+def test_names_of_groups_appear_once_they_are_apart_for_good():
+    heap = np.full((4, 2), 200.0)
+    spread = np.array([[100, 200], [110, 200], [400, 200], [410, 200]], dtype=float)
+    names = list(dict.fromkeys(GROUPS))
+
+    def first(*frames: np.ndarray) -> int:
+        return motion.first_apart(motion.place_groups(np.stack(frames), GROUPS), names)
+
+    assert first(spread, spread, spread) == 0
+    assert first(heap, spread, spread) == 1
+    assert first(spread, heap, spread) == 2
+
+
+def test_names_of_groups_are_hidden_until_they_are_apart():
+    frames = re.search(r"@keyframes motion-\w+-group{(.*?)}}", picture())[1] + "}"
+    known = [
+        (float(time), int(value)) for time, value in re.findall(r"([\d.]+)%{opacity:(\d)}", frames)
+    ]
+    assert known[0] == (0, 0)
+    assert known[-1] == (100, 1)
 
 
 @given(arrays(float, (12, 2), elements=st.floats(-1, 1)))

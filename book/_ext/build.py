@@ -105,6 +105,9 @@ def _sources(options: str) -> str:
     """A hash of everything that a build reads, real text aside, which the registry fixes."""
     digest = hashlib.sha256(f"{options} {sys.version}".encode())
     paths = [ROOT / "_config.yml", ROOT / "requirements.txt"]
+    paths += sorted((ROOT / "assignments").glob("*/*.ipynb"))
+    # What the page of benchmarks includes.
+    paths += [*ROOT.glob("benchmarks/RESULTS.md"), *sorted(ROOT.glob("benchmarks/*.svg"))]
     for folder in (pages.BOOK, pages.PACKAGE):
         paths += sorted(
             path

@@ -153,7 +153,16 @@ def _arc(start: float, end: float, data: str) -> str:
     return f'<path d="M{EDGE},{start:g}C{x:.2f},{start:g} {x:.2f},{end:g} {EDGE},{end:g}" {data}/>'
 
 
+def load_script(
+    app: Sphinx, page: str, _template: str, _context: dict[str, Any], _doctree: Any
+) -> None:
+    """Load what lets arcs stand out, and the picture play again, on the home page alone."""
+    if page == app.config.root_doc:
+        app.add_js_file("home.js", loading_method="defer")
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register the directive."""
     app.add_directive("chapter-map", ChapterMap)
+    app.connect("html-page-context", load_script)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

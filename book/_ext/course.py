@@ -1,13 +1,14 @@
 """What the book adds to Sphinx: a box at a chapter's head, Colab links, pictures that speak.
 
-It also prints once what some extensions repeat on every page: their scripts.
+It also leaves out scripts that a page would load in vain.
 """
 
 from __future__ import annotations
 
-import html
+import hashlib
 import json
 import re
+import sys
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -19,11 +20,16 @@ from sphinx.environment import BuildEnvironment
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
+from addresses import Addresses
+from terms import defined
+
 logger = logging.getLogger(__name__)
+HERE = Path(__file__).resolve().parent
 # Beside the built pages: for each page, a hash of what its cells ran with.
 PAGE_KEYS = "page-keys.json"
 # And what the book calls each label.
 REFERENCES = "references.json"
+THEBE = "sphinx_thebe"
 
 
 class run_time(nodes.Inline, nodes.TextElement):
@@ -52,7 +58,7 @@ class ChapterBox(SphinxDirective):
             ("Modules", ", ".join(f"{{py:mod}}`~nlp_course.{name}`" for name in modules)),
         ]
         if assignments := self.options.get("assignment"):
-            rows.append(("Practised in", practised_in(assignments, colab(self.config))))
+            rows.append(("Practised in", practised_in(assignments, addresses(self.config))))
         fields = nodes.field_list(classes=["chapter-box"])
         for name, text in rows:
             body = nodes.field_body()
@@ -65,48 +71,24 @@ class ChapterBox(SphinxDirective):
         return [fields]
 
 
-def colab(config: Any) -> str:
-    """The address below which Colab opens published notebooks."""
-    repository = config.html_theme_options["repository_url"].removeprefix("https://github.com/")
-    branch = config.course_notebook_branch
-    return f"https://colab.research.google.com/github/{repository}/blob/{branch}"
-
-
-def site(repository: str) -> str:
-    """The address of the published book, from the repository's: GitHub's Pages."""
-    owner, project = repository.removesuffix("/").split("/")[-2:]
-    return f"https://{owner}.github.io/{project}/"
-
-
-def introduce(_app: Sphinx, config: Any) -> None:
-    """What other sites show beside a link to a page: its first words, and the course's picture."""
-    config.ogp_site_url = config.html_baseurl = site(config.html_theme_options["repository_url"])
-    config.ogp_site_name = config.html_title
-    config.ogp_image = f"{config.ogp_site_url}_static/card.png"
-    config.ogp_image_alt = f"{config.html_title}: two vectors, a dot and a square"
-    config.ogp_use_first_image = False
-    # One picture for all pages: drawing one for each takes longer than all the rest.
-    config.ogp_social_cards = {"enable": False}
-    config.ogp_custom_meta_tags = (
-        '<meta property="og:image:width" content="1200" />',
-        '<meta property="og:image:height" content="630" />',
-        '<meta name="twitter:card" content="summary_large_image" />',
+def addresses(config: Any) -> Addresses:
+    """The course's addresses, from Sphinx's settings."""
+    options = config.html_theme_options
+    return Addresses(
+        options["repository_url"], options["repository_branch"], config.course_notebook_branch
     )
 
 
-def describe(
-    _app: Sphinx,
-    _page: str,
-    _template: str,
-    context: dict[str, Any],
-    doctree: nodes.document | None,
-) -> None:
-    """Say what a page is about by its first paragraph alone: below it stands the chapter's box."""
-    first = doctree and next(doctree.findall(nodes.paragraph), None)
-    if first:
-        said = " ".join(first.astext().split())
-        context["meta"] = {**(context["meta"] or {}), "og:description": said}
-        context["metatags"] += f'\n<meta name="description" content="{html.escape(said)}" />'
+def note_extensions(_app: Sphinx, config: Any) -> None:
+    """Make a setting of this folder's modules: when one changes, pages are read and written anew.
+
+    Sphinx itself notices only what pages are made from.
+    """
+    digest = hashlib.sha256()
+    files = {Path(getattr(module, "__file__", None) or "") for module in sys.modules.values()}
+    for path in sorted(path for path in files if path.parent == HERE):
+        digest.update(path.read_bytes())
+    config.course_extensions = digest.hexdigest()
 
 
 def ask_others_alone(_app: Sphinx, config: Any) -> None:
@@ -114,22 +96,15 @@ def ask_others_alone(_app: Sphinx, config: Any) -> None:
 
     tests/book/test_links.py finds in this folder what they name.
     """
-    repository = config.html_theme_options["repository_url"]
-    named = "/".join(repository.split("/")[-2:])
-    files = f"https://raw.githubusercontent.com/{named}"
-    own = [site(repository), repository, files, colab(config)]
+    it = addresses(config)
+    own = [it.site, it.repository, it.files, it.colab]
     config.linkcheck_ignore = [*config.linkcheck_ignore, *map(re.escape, own)]
 
 
-def practised_in(names: str, folder: str) -> str:
-    """Links to the assignments of a chapter's box, `01-counting-words, 02-word2vec`.
-
-    Parameters
-    ----------
-    folder : the address below which the assignments lie
-    """
+def practised_in(names: str, course: Addresses) -> str:
+    """Links to the assignments of a chapter's box, `01-counting-words, 02-word2vec`."""
     chosen = [name.strip() for name in names.split(",")]
-    links = [f"[{name}]({folder}/assignments/{name}/{name}.ipynb)" for name in chosen]
+    links = [f"[{name}]({course.assignment(name)})" for name in chosen]
     return f"assignment{'s' if len(links) > 1 else ''} {' and '.join(links)}"
 
 
@@ -150,10 +125,20 @@ def finish_page(app: Sphinx, doctree: nodes.document, page: str) -> None:
             )
 
 
-def link_notebooks(
-    app: Sphinx, page: str, _template: str, context: dict[str, Any], _doctree: Any
+def leave_out_thebe(app: Sphinx, _config: Any) -> None:
+    """Undo an extension of Jupyter Book's: it runs cells in the page, which this book does not."""
+    listeners = [it for found in app.events.listeners.values() for it in found]
+    for listener in listeners:
+        if listener.handler.__module__ == THEBE:
+            app.disconnect(listener.id)
+    sheets = app.registry.css_files
+    sheets[:] = [sheet for sheet in sheets if sheet[0] != f"{THEBE.replace('_', '-')}.css"]
+
+
+def print_scripts_once(
+    _app: Sphinx, _page: str, _template: str, context: dict[str, Any], _doctree: Any
 ) -> None:
-    """Point the page's Colab button at its notebook; print each repeated script once."""
+    """Leave out the scripts in the page's text that extensions gave it before."""
     seen: set[str] = set()
     kept = []
     for script in context.get("script_files", []):
@@ -163,6 +148,12 @@ def link_notebooks(
         seen.add(body)
     if "script_files" in context:
         context["script_files"][:] = kept
+
+
+def link_notebook(
+    app: Sphinx, page: str, _template: str, context: dict[str, Any], _doctree: Any
+) -> None:
+    """Point the page's Colab button at its notebook; the home page has none."""
     if page == app.config.root_doc:
         buttons = context.get("header_buttons", [])
         buttons[:] = [group for group in buttons if group.get("label") != "launch-buttons"]
@@ -171,7 +162,7 @@ def link_notebooks(
             for button in group["buttons"]:
                 if button.get("text") == "Colab":
                     folder = app.config.course_notebook_folder
-                    button["url"] = f"{colab(app.config)}/{folder}/{page}.ipynb"
+                    button["url"] = f"{addresses(app.config).colab}{folder}/{page}.ipynb"
 
 
 def run_anew(
@@ -202,7 +193,7 @@ def number_by_chapter(_app: Sphinx, env: BuildEnvironment) -> list[str]:
 
 
 def write_references(app: Sphinx, env: BuildEnvironment) -> None:
-    """Write down what the book calls each label, for the notebooks."""
+    """Write down what the book calls each label and where its terms are, for the notebooks."""
 
     def number(page: str, kind: str, name: str) -> str | None:
         found = env.toc_fignumbers.get(page, {}).get(kind, {}).get(name)
@@ -221,6 +212,10 @@ def write_references(app: Sphinx, env: BuildEnvironment) -> None:
             label: number(page, "displaymath", f"equation-{label}")
             for label, (page, _number) in equations.items()
         },
+        "term": {
+            term.name.lower(): f"{app.builder.get_target_uri(term.page)}#{term.anchor}"
+            for term in defined(env)
+        },
     }
     found = {
         kind: {label: text for label, text in texts.items() if text}
@@ -233,17 +228,18 @@ def write_references(app: Sphinx, env: BuildEnvironment) -> None:
 def setup(app: Sphinx) -> dict[str, Any]:
     app.add_config_value("course_notebook_branch", "notebooks", "html", str)
     app.add_config_value("course_notebook_folder", "notebooks", "html", str)
+    app.add_config_value("course_extensions", "", "env", str)
     app.add_node(run_time)
     app.add_directive("chapter-box", ChapterBox)
-    app.connect("config-inited", introduce, priority=900)
+    app.connect("config-inited", note_extensions)
+    app.connect("config-inited", leave_out_thebe)
     app.connect("config-inited", ask_others_alone, priority=900)
     app.connect("env-get-outdated", run_anew)
     # Sphinx numbers at the usual priority, 500.
     app.connect("env-get-updated", number_by_chapter, priority=600)
     app.connect("env-check-consistency", write_references)
     app.connect("doctree-resolved", finish_page)
-    # Before sphinxext.opengraph, at 500, which would take all of the page's first words.
-    app.connect("html-page-context", describe, priority=400)
+    app.connect("html-page-context", print_scripts_once, priority=600)
     # The theme makes its launch buttons at priority 501.
-    app.connect("html-page-context", link_notebooks, priority=600)
+    app.connect("html-page-context", link_notebook, priority=600)
     return {"parallel_read_safe": True, "parallel_write_safe": True, "env_version": 1}

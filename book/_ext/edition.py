@@ -26,7 +26,7 @@ import lxml.html
 import yaml
 
 import joining
-from course import site
+from addresses import configured
 from pages import BOOK, ROOT, BuildError
 
 HERE = Path(__file__).resolve().parent
@@ -148,19 +148,26 @@ def contents(html: Path, only: Sequence[str] | None = None) -> list[Part]:
 
     Raises
     ------
-    BuildError : a page is not built.
+    BuildError : a page is not built, or one of `only` is not a page that is printed.
     """
     toc = yaml.safe_load((BOOK / "_toc.yml").read_text(encoding="utf-8"))
-    parts = []
-    for part in toc["parts"]:
-        names = [page["file"] for page in part["chapters"]]
-        names = [name for name in names if not name.startswith(NOT_PRINTED)]
-        pages = [read(html, name) for name in names if only is None or name in only]
-        if pages:
-            parts.append(Part(part["caption"], pages))
-    if not parts:
-        raise BuildError(f"None of these is a page that is printed: {', '.join(only or ())}")
-    return parts
+    listed = {
+        part["caption"]: [
+            page["file"] for page in part["chapters"] if not page["file"].startswith(NOT_PRINTED)
+        ]
+        for part in toc["parts"]
+    }
+    printed = [name for names in listed.values() for name in names]
+    if unknown := [name for name in only or () if name not in printed]:
+        raise BuildError(
+            f"{', '.join(unknown)}: no page that is printed; these are: {', '.join(printed)}"
+        )
+    chosen = printed if only is None else only
+    parts = [
+        Part(caption, [read(html, name) for name in names if name in chosen])
+        for caption, names in listed.items()
+    ]
+    return [part for part in parts if part.pages]
 
 
 def read(html: Path, name: str) -> Page:
@@ -264,8 +271,7 @@ def _entries(parts: Sequence[Part], front: Path) -> list[joining.Entry]:
 def citation() -> dict[str, Any]:
     """How the course is cited: title, version, authors; and the address of its site."""
     found: dict[str, Any] = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
-    config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
-    return {**found, "url": site(config["repository"]["url"])}
+    return {**found, "url": configured().site}
 
 
 def dated() -> str:

@@ -17,12 +17,14 @@ import nbformat
 import yaml
 from docutils.nodes import make_id
 from nbformat import NotebookNode
-from pybtex.database import BibliographyData, parse_file
+from pybtex.database import BibliographyData
 
+import citations
+from addresses import Addresses
 from course import practised_in
 from nlp_course.grading.student_cells import needs_torch, set_up_source, wheel_address
 from notebook_cells import exported
-from pages import BOOK, ROOT, BuildError, outputs, read_notebook
+from pages import ROOT, BuildError, outputs, read_notebook
 
 FENCE = re.compile(r"(?P<fence>`{3,}|~{3,}|:{3,})(?:\{(?P<name>[\w:-]+)\})?(?P<rest>.*)")
 OPTION = re.compile(r":(?P<key>[\w-]+):(?P<value>.*)")
@@ -63,7 +65,7 @@ def write(names: Sequence[str], out: Path, folder: Path) -> None:
         old.unlink()
     references = json.loads((out / "references.json").read_text(encoding="utf-8"))
     config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
-    bibliography = parse_file(BOOK / "references.bib")
+    bibliography = citations.read()
     for name in names:
         glued = _glued(outputs(name, out / ".jupyter_cache"))
         branch = config["sphinx"]["config"]["course_notebook_branch"]
@@ -89,7 +91,7 @@ class Page:
     ----------
     name : of the page
     references : by kind, what the built book calls each label: "equation", "figure", "exercise",
-        "section"
+        "section"; and "term", where each is defined
     glued : the page's computed values
     bibliography : of the book
     repository : of `_config.yml`: its address and branch
@@ -109,16 +111,10 @@ class Page:
         self.references = references
         self.glued = glued
         self.bibliography = bibliography
-        self.repository = repository["url"]
-        owner, project = self.repository.split("/")[-2:]
-        self.site = f"https://{owner}.github.io/{project}"
-        self.files = (
-            f"https://raw.githubusercontent.com/{owner}/{project}/{repository['branch']}/book"
-        )
-        self.colab = (
-            f"https://colab.research.google.com/github/{owner}/{project}/blob/{notebook_branch}"
-        )
-        self.wheel = wheel_address(self.repository, notebook_branch)
+        self.course = Addresses(repository["url"], repository["branch"], notebook_branch)
+        self.site = self.course.site
+        self.files = f"{self.course.files}{repository['branch']}/book/"
+        self.wheel = wheel_address(self.course.repository, notebook_branch)
         self.answering = False
 
     def notebook(self, source: NotebookNode) -> NotebookNode:
@@ -169,8 +165,10 @@ class Page:
         if caption := figure.get("caption"):
             number = self.references["figure"].get(figure.get("name", ""), "")
             label = f"**Figure {number}.** " if number else ""
-            text = self._inline(" ".join(caption.split()))
-            cells.append(nbformat.v4.new_markdown_cell(label + text))
+            text = label + self._inline(" ".join(caption.split()))
+            if said := cell.metadata["mystnb"].get("image", {}).get("alt"):
+                text += f"\n{_folded('The figure in words', ' '.join(said.split())).rstrip()}"
+            cells.append(nbformat.v4.new_markdown_cell(text))
         return cells
 
     def markdown(self, source: str) -> str:
@@ -228,15 +226,16 @@ class Page:
     def _box(self, it: Directive) -> str:
         rows = [
             f"- **To read** {it.options['minutes']} minutes; the page with its outputs is "
-            f"[here]({self.site}/{self.name}.html)",
+            f"[here]({self.site}{self.name}.html)",
+            "- **To run** begin with the set-up cell below, then go on from top to bottom",
             f"- **Needs** {self._inline(it.options['needs'])}",
         ]
         if assignments := it.options.get("assignment"):
-            rows.append(f"- **Practised in** {practised_in(assignments, self.colab)}")
+            rows.append(f"- **Practised in** {practised_in(assignments, self.course)}")
         return "\n".join(rows)
 
     def _figure(self, it: Directive) -> str:
-        address = f"{self.files}/{it.argument}"
+        address = f"{self.files}{it.argument}"
         caption = self.markdown(it.body)
         number = self.references["figure"].get(it.options.get("name", ""))
         label = f"**Figure {number}.** " if number else ""
@@ -269,13 +268,13 @@ class Page:
     def _link(self, link: re.Match[str]) -> str:
         target = link["target"]
         if target.startswith("#"):
-            target = f"{self.site}/{self.name}.html{target}"
+            target = f"{self.site}{self.name}.html{target}"
         elif re.match(r"[\w-]+\.md", target):
             page, mark, heading = target.partition("#")
             # MyST knows a heading by its words, a page by an id of plain letters.
-            target = f"{self.site}/{page.removesuffix('.md')}.html{mark}{make_id(heading)}"
+            target = f"{self.site}{page.removesuffix('.md')}.html{mark}{make_id(heading)}"
         elif target.startswith("static/"):
-            target = f"{self.files}/{target}"
+            target = f"{self.files}{target}"
         return f"{link['open']}({target})"
 
     def _role(self, role: re.Match[str]) -> str:
@@ -283,7 +282,9 @@ class Page:
         titled = TITLED.fullmatch(text)
         title, target = (titled["title"], titled["target"]) if titled else (None, text)
         if name == "term":
-            return title or target
+            # A term's name may go on over lines.
+            place = self._reference("term", " ".join(target.lower().split()))
+            return f"[{title or target}]({self.site}{place})"
         if name.startswith("py:"):
             shown = target[1:].rpartition(".")[2] if target[0] == "~" else target
             return f"`{title or shown}`"
@@ -299,7 +300,7 @@ class Page:
         if name == "ref":
             return title or self._reference("any", target)
         if name == "doc":
-            return f"[{title or target}]({self.site}/{target}.html)"
+            return f"[{title or target}]({self.site}{target}.html)"
         if name in ("math", "code", "kbd"):
             return f"${text}$" if name == "math" else f"`{text}`"
         raise BuildError(f"book/{self.name}.md: the role {name!r} has no notebook form.")
@@ -328,20 +329,11 @@ class Page:
         texts = []
         for key in keys:
             entry = self.bibliography.entries[key]
-            # Rich names are decoded: LaTeX writes accents as commands.
-            people = [
-                " ".join(str(name) for name in person.rich_last_names)
-                for person in entry.persons["author"]
-            ]
-            names = people[0] if len(people) == 1 else f"{people[0]} et al."
-            if len(people) == 2:
-                names = " and ".join(people)
-            year = entry.fields["year"]
-            address = f"{self.site}/bibliography.html"
+            address = f"{self.site}bibliography.html#{citations.anchor(key)}"
             texts.append(
-                f"{names} [{year}]({address})"
+                f"{citations.names(entry)} [{entry.fields['year']}]({address})"
                 if role == "cite:t"
-                else f"[{names}, {year}]({address})"
+                else f"[{citations.label(entry)}]({address})"
             )
         return "; ".join(texts) if role == "cite:t" else f"({'; '.join(texts)})"
 
@@ -369,6 +361,8 @@ def _quoted(text: str) -> str:
 
 
 def _folded(title: str, text: str) -> str:
+    # Within a summary Markdown is not read: links of its words would be seen as brackets.
+    title = LINK.sub(lambda link: link["open"].removeprefix("!")[1:-1], title)
     return f"\n<details><summary>{title}</summary>\n\n{text}\n\n</details>\n"
 
 

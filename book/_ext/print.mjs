@@ -5,19 +5,15 @@
    The jobs, as JSON: `style`, of the page numbers, and `pages`, each with its `source` (the HTML file),
    `target` (the PDF), and `head` (what stands above its pages). Prints a report of each page, as JSON. */
 import { readFileSync, writeFileSync } from "node:fs";
-import { createRequire } from "node:module";
 import { pathToFileURL } from "node:url";
+import { launch } from "./chromium.mjs";
 
-const { chromium } = createRequire(import.meta.url)("playwright-core");
 const { style, pages } = JSON.parse(readFileSync(0, "utf8"));
 const PATIENCE = 180000; // ms; the machine may be busy
 const DOT = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7";
 const WIDTH = 642; // px; of the text on an A4 page, by print.css's margins
 
-const browser = await chromium.launch({
-  executablePath: process.argv[2],
-  args: ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"],
-});
+const browser = await launch(process.argv[2]);
 const reports = [];
 let printed = 0;
 let coming = open(pages[0]);

@@ -43,6 +43,10 @@ class term_index(nodes.General, nodes.Element):
     """Stands for the index, made once all pages were read."""
 
 
+class term_letters(nodes.General, nodes.Element):
+    """Stands for a row of letters, each a link to the first of the glossary's terms with it."""
+
+
 class right_to_left(nodes.entry):
     """A cell of a table in a language, `lang`, that is written from right to left."""
 
@@ -52,6 +56,13 @@ class TermIndex(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         return [term_index()]
+
+
+class TermLetters(SphinxDirective):
+    """The letters with which terms begin, as links down the glossary's page."""
+
+    def run(self) -> list[nodes.Node]:
+        return [term_letters()]
 
 
 class TermTranslations(SphinxDirective):
@@ -154,7 +165,6 @@ def note_uses(app: Sphinx, doctree: nodes.document) -> None:
         if link["reftype"] != "term" or term in found or paragraph is None:
             continue
         if not paragraph["ids"]:
-            # The page's name in it keeps anchors apart where all pages are one.
             paragraph["ids"].append(nodes.make_id(f"use-{page}-{term}"))
         found[term] = paragraph["ids"][0]
         link.children[0]["classes"].append(FIRST)
@@ -201,9 +211,27 @@ def note_index(app: Sphinx, doctree: nodes.document) -> None:
 
 
 def fill_index(app: Sphinx, doctree: nodes.document, page: str) -> None:
-    """Put the index where its directive stands."""
+    """Put the index, or the row of letters, where its directive stands."""
     for place in list(doctree.findall(term_index)):
         place.replace_self(_index(app, page))
+    for place in list(doctree.findall(term_letters)):
+        first = {letter: terms[0].anchor for letter, terms in _by_letter(app.env)}
+        place.replace_self(_letters(first))
+
+
+def _by_letter(env: BuildEnvironment) -> Iterator[tuple[str, list[Term]]]:
+    """Letters in order, each with the terms that begin with it."""
+    terms = sorted(defined(env), key=lambda term: term.name.lower())
+    for letter, group in groupby(terms, key=lambda term: term.name[0].upper()):
+        yield letter, list(group)
+
+
+def _letters(anchors: dict[str, str]) -> nodes.paragraph:
+    """A row of letters that lead to anchors of their page."""
+    row = nodes.paragraph(classes=["term-letters"])
+    for letter, anchor in anchors.items():
+        row += [nodes.reference("", letter, refid=anchor), nodes.Text(" ")]
+    return row
 
 
 def _index(app: Sphinx, page: str) -> list[nodes.Node]:
@@ -211,12 +239,10 @@ def _index(app: Sphinx, page: str) -> list[nodes.Node]:
         address = f"{app.builder.get_relative_uri(page, target)}#{anchor}"
         return nodes.reference("", "", nodes.inline("", text), refuri=address, internal=True)
 
-    letters = nodes.paragraph(classes=["term-letters"])
+    anchors: dict[str, str] = {}
     sections: list[nodes.Node] = []
-    terms = sorted(defined(app.env), key=lambda term: term.name.lower())
-    for letter, group in groupby(terms, key=lambda term: term.name[0].upper()):
-        anchor = f"letter-{letter.lower()}"
-        letters += [nodes.reference("", letter, refid=anchor), nodes.Text(" ")]
+    for letter, group in _by_letter(app.env):
+        anchors[letter] = f"letter-{letter.lower()}"
         entries = nodes.definition_list(classes=["term-index"])
         for term in group:
             uses = [
@@ -226,8 +252,8 @@ def _index(app: Sphinx, page: str) -> list[nodes.Node]:
             ]
             name = nodes.term("", "", link(term.name, term.page, term.anchor))
             entries += nodes.definition_list_item("", name, nodes.definition("", *uses))
-        sections.append(nodes.section("", nodes.title("", letter), entries, ids=[anchor]))
-    return [letters, *sections]
+        sections.append(nodes.section("", nodes.title("", letter), entries, ids=[anchors[letter]]))
+    return [_letters(anchors), *sections]
 
 
 def add_cards(
@@ -274,7 +300,9 @@ def setup(app: Sphinx) -> dict[str, Any]:
     visitors = (visit_right_to_left, depart_right_to_left)
     app.add_node(right_to_left, html=visitors)
     app.add_node(term_index)
+    app.add_node(term_letters)
     app.add_directive("term-index", TermIndex)
+    app.add_directive("term-letters", TermLetters)
     app.add_directive("term-translations", TermTranslations)
     app.connect("doctree-read", note_uses)
     app.connect("doctree-read", note_index)

@@ -4,7 +4,18 @@
   const { tippy } = window;
   let touching = false;
   addEventListener("pointerdown", (event) => (touching = event.pointerType !== "mouse"), true);
-  addEventListener("keydown", () => (touching = false), true);
+
+  const cards = [];
+
+  addEventListener("keydown", (event) => {
+    touching = false;
+    if (event.key !== "Escape") return;
+    for (const card of cards.filter((it) => it.state.isVisible)) {
+      if (card.popper.contains(document.activeElement)) card.reference.focus();
+      card.clearDelayTimeouts();
+      card.hide();
+    }
+  }, true);
 
   const copy = (definition) => {
     const card = document.createElement("div");
@@ -36,11 +47,6 @@
     card.popper.addEventListener("focusout", (event) => {
       if (event.relatedTarget !== link && !card.popper.contains(event.relatedTarget)) card.hide();
     });
-    addEventListener("keydown", (event) => {
-      if (event.key !== "Escape" || !card.state.isVisible) return;
-      if (card.popper.contains(document.activeElement)) link.focus();
-      card.clearDelayTimeouts();
-      card.hide();
-    });
+    cards.push(card);
   }
 })();

@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "book" / "_ext"))
 
 import build  # noqa: E402
+import citations  # noqa: E402
 import docstrings  # noqa: E402
 import notebook_cells  # noqa: E402
 import notebooks  # noqa: E402
@@ -179,16 +180,21 @@ def page():
         "figure": {"fig-map": "3.2"},
         "exercise": {"ex-a": "3.3"},
         "section": {"sec-pairs": "Pairs"},
+        "term": {"pmi": "glossary.html#term-PMI", "a window": "glossary.html#term-a-window"},
     }
     repository = {"url": "https://github.com/owner/project", "branch": "main"}
-    bibliography = notebooks.parse_file(ROOT / "book" / "references.bib")
+    bibliography = citations.read()
     return notebooks.Page("03-page", references, {"half": "0.50"}, bibliography, repository)
 
 
 @pytest.mark.parametrize(
     ("myst", "plain"),
     [
-        ("{term}`PMI` and {term}`windows <window>`", "PMI and windows"),
+        (
+            "{term}`PMI` and {term}`windows <a\nwindow>`",
+            "[PMI](https://owner.github.io/project/glossary.html#term-PMI) and "
+            "[windows](https://owner.github.io/project/glossary.html#term-a-window)",
+        ),
         ("{eq}`eq-pmi`", "(3.1)"),
         ("{numref}`fig-map`", "Figure 3.2"),
         ("{ref}`sec-pairs`, {ref}`ex-a`, {ref}`that <sec-pairs>`", "“Pairs”, Exercise 3.3, that"),
@@ -198,15 +204,18 @@ def page():
         ("(sec-pairs)=\n## Pairs", "## Pairs"),
         (
             "{cite:p}`levy2014neural`",
-            "([Levy and Goldberg, 2014](https://owner.github.io/project/bibliography.html))",
+            "([Levy and Goldberg, 2014](https://owner.github.io/project/bibliography.html"
+            "#cite-levy2014neural))",
         ),
         (
             "{cite:t}`mikolov2013efficient`",
-            "Mikolov et al. [2013](https://owner.github.io/project/bibliography.html)",
+            "Mikolov et al. [2013a](https://owner.github.io/project/bibliography.html"
+            "#cite-mikolov2013efficient)",
         ),
         (
             "{cite:p}`rehurek2010software`",
-            "([Řehůřek and Sojka, 2010](https://owner.github.io/project/bibliography.html))",
+            "([Řehůřek and Sojka, 2010](https://owner.github.io/project/bibliography.html"
+            "#cite-rehurek2010software))",
         ),
         ("[next](04-word2vec.md#b)", "[next](https://owner.github.io/project/04-word2vec.html#b)"),
         ("[n²](04-word2vec.md#n²)", "[n²](https://owner.github.io/project/04-word2vec.html#n2)"),
@@ -223,20 +232,24 @@ def page():
             "<details><summary>Answer</summary>\n\nSo.\n\n</details>",
         ),
         (
-            ":::{admonition} Why {term}`so`?\n:class: tip dropdown\nThus.\n:::",
-            "<details><summary>Why so?</summary>\n\nThus.\n\n</details>",
+            ":::{admonition} Why {term}`PMI`?\n:class: tip dropdown\nThus.\n:::",
+            "<details><summary>Why PMI?</summary>\n\nThus.\n\n</details>",
         ),
         (
             "```{chapter-box}\n:minutes: 9\n:needs: nothing\n:assignment: 02-a\n```",
             "- **To read** 9 minutes; the page with its outputs is "
-            "[here](https://owner.github.io/project/03-page.html)\n- **Needs** nothing\n"
+            "[here](https://owner.github.io/project/03-page.html)\n"
+            "- **To run** begin with the set-up cell below, then go on from top to bottom\n"
+            "- **Needs** nothing\n"
             "- **Practised in** assignment [02-a](https://colab.research.google.com/github/owner/"
             "project/blob/notebooks/assignments/02-a/02-a.ipynb)",
         ),
         (
             "```{chapter-box}\n:minutes: 9\n:needs: nothing\n:assignment: 1, 2\n```",
             "- **To read** 9 minutes; the page with its outputs is "
-            "[here](https://owner.github.io/project/03-page.html)\n- **Needs** nothing\n"
+            "[here](https://owner.github.io/project/03-page.html)\n"
+            "- **To run** begin with the set-up cell below, then go on from top to bottom\n"
+            "- **Needs** nothing\n"
             "- **Practised in** assignments [1](https://colab.research.google.com/github/owner/"
             "project/blob/notebooks/assignments/1/1.ipynb) and [2](https://colab.research.google"
             ".com/github/owner/project/blob/notebooks/assignments/2/2.ipynb)",
@@ -300,6 +313,20 @@ def test_answer_of_code_alone_has_its_title_and_nothing_to_unfold(page):
         page, "```{solution-start} ex-a\n```", ["x = 1"], "```{solution-end}\n```\n\nNext."
     )
     assert texts == ["#### Answer to exercise 3.3", "Next."]
+
+
+def test_figure_of_a_cell_is_told_in_words_below_its_caption(page):
+    cell = nbformat.v4.new_code_cell("ax.plot(x)")
+    cell.metadata["mystnb"] = {
+        "figure": {"name": "fig-map", "caption": "A\nmap."},
+        "image": {"alt": "One line\nthat falls."},
+    }
+    cells = [nbformat.v4.new_markdown_cell("# T"), cell]
+    [_, told] = page.notebook(nbformat.v4.new_notebook(cells=cells)).cells[2:]
+    assert told.source == (
+        "**Figure 3.2.** A map.\n\n"
+        "<details><summary>The figure in words</summary>\n\nOne line that falls.\n\n</details>"
+    )
 
 
 def code(source, *tags):
@@ -391,6 +418,8 @@ def test_what_has_no_notebook_form_stops_the_build(page, myst):
 def test_reference_to_nothing_stops_the_build(page):
     with pytest.raises(pages.BuildError, match="refers to 'eq-lost'"):
         page.markdown("{eq}`eq-lost`")
+    with pytest.raises(pages.BuildError, match="refers to 'lost word'"):
+        page.markdown("{term}`Lost word`")
     with pytest.raises(pages.BuildError, match="prints 'lost', which none of its cells glues"):
         page.markdown("{glue:text}`lost`")
 
@@ -410,3 +439,44 @@ def test_docstring_sections_become_fields():
         ":raises ValueError: one is not finite.", "",
         "**References**", "", "Nobody 1900.", "",
     ]  # fmt: skip
+
+
+def test_fields_of_a_class_become_a_list_with_or_without_a_head():
+    lines = ["A level.", "", "count, total : numbers,", "    0 where none", "row : its own"]
+    fields = [
+        ":ivar count: numbers,", "    0 where none", ":ivar total: numbers,", "    0 where none",
+        ":ivar row: its own",
+    ]  # fmt: skip
+    names = ("count", "total", "row", "more")
+    assert docstrings.with_fields(lines, names) == [*lines[:2], *fields]
+    # Prose after the list stays prose.
+    after = ["", "All three : are arrays."]
+    assert docstrings.with_fields([*lines, *after], names) == [*lines[:2], *fields, *after]
+    # What has a head is read by it.
+    headed = ["A level.", "", "Attributes", "----------", "row : its own"]
+    assert docstrings.with_fields(headed, names) == headed
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["A run has a code : its row."],
+        ["count : of runs", "which are many"],
+        ["codes[k] : rising", "count : of runs"],
+        ["count : of runs", "elsewhere : of others"],
+        ["count, elsewhere : of runs"],
+    ],
+)
+def test_a_paragraph_that_names_anything_but_fields_stays_as_it_is(lines):
+    assert docstrings.with_fields(["A table.", "", *lines], ("count", "codes")) == [
+        "A table.", "", *lines,
+    ]  # fmt: skip
+
+
+def test_a_named_tuple_s_fields_are_no_members_of_their_own():
+    def skipped(member: object) -> bool | None:
+        return docstrings._leave_out(None, "class", "name", member, False, None)
+
+    assert skipped(notebooks.Directive.body) is True
+    assert skipped(notebooks.Page.notebook) is None
+    assert skipped(3) is None

@@ -6,6 +6,7 @@ What other sites have is asked by `make links`, weekly: this runs without a netw
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -14,23 +15,23 @@ from urllib.parse import unquote, urlsplit
 import lxml.html
 import nbformat
 import pytest
-import yaml
 
 pytestmark = pytest.mark.book
 
 ROOT = Path(__file__).resolve().parents[2]
-CONFIG = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
-REPOSITORY = CONFIG["repository"]["url"]
-OWNER, PROJECT = REPOSITORY.split("/")[-2:]
-SITE = f"https://{OWNER}.github.io/{PROJECT}/"
+sys.path.insert(0, str(ROOT / "book" / "_ext"))
+import addresses  # noqa: E402
+
+COURSE = addresses.configured()
+SITE = COURSE.site
 # What a page or a program of ours would be called by while it is made.
 LOCAL = re.compile(r"^file:|^(?:https?:)?//(?:localhost|127\.|0\.0\.0\.0|\[::1\])|^/|^[A-Za-z]:\\")
 # Where the repository's files are seen, and which branch they are on there.
 SEEN = re.compile(
-    rf"{re.escape(REPOSITORY)}/(?:blob|edit|raw|tree)/(?P<branch>\w+)/(?P<path>[^?#]+)"
-    rf"|https://colab\.research\.google\.com/github/{OWNER}/{PROJECT}/blob/"
+    rf"{re.escape(COURSE.repository)}/(?:blob|edit|raw|tree)/(?P<branch>\w+)/(?P<path>[^?#]+)"
+    rf"|https://colab\.research\.google\.com/github/{COURSE.project}/blob/"
     r"(?P<colab_branch>\w+)/(?P<colab_path>[^?#]+)"
-    rf"|https://raw\.githubusercontent\.com/{OWNER}/{PROJECT}/"
+    rf"|{re.escape(COURSE.files)}"
     r"(?P<raw_branch>\w+)/(?P<raw_path>[^?#]+)"
 )
 LINK = re.compile(
@@ -122,8 +123,7 @@ def lost_of_ours(built: Path, addresses: list[str]) -> list[str]:
         elif seen := SEEN.match(address):
             branch, path = [part for part in seen.groups() if part]
             # The notebooks' branch holds what the build makes; the other is this folder.
-            made = branch == CONFIG["sphinx"]["config"]["course_notebook_branch"]
-            known = made or branch == CONFIG["repository"]["branch"]
+            known = branch in (COURSE.branch, COURSE.notebook_branch)
             if not known or not (ROOT / unquote(path)).exists():
                 lost.append(address)
     return lost

@@ -68,7 +68,7 @@ def test_set_up_stands_below_the_title_and_is_the_assignments(notebook):
 def chapter(code: str, settings: dict) -> nbformat.NotebookNode:
     """The notebook of a page with one cell."""
     branch = settings["sphinx"]["config"]["course_notebook_branch"]
-    nothing: dict = {"equation": {}, "figure": {}, "exercise": {}, "section": {}}
+    nothing: dict = {"equation": {}, "figure": {}, "exercise": {}, "section": {}, "term": {}}
     page = notebooks.Page(
         "03-page", nothing, {}, BibliographyData(), settings["repository"], branch
     )

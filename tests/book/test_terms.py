@@ -96,10 +96,10 @@ def write(folder: Path, table: str = TABLE) -> Path:
     return source
 
 
-def build(source: Path, builder: str = "html", jobs: int = 1) -> dict[str, BeautifulSoup]:
+def build(source: Path, jobs: int = 1) -> dict[str, BeautifulSoup]:
     """The pages of a small book, as built; a warning is an error."""
-    out = source.parent / builder
-    command = [sys.executable, "-m", "sphinx", "-nqWT", "-j", str(jobs), "-b", builder]
+    out = source.parent / "html"
+    command = [sys.executable, "-m", "sphinx", "-nqWT", "-j", str(jobs), "-b", "html"]
     done = subprocess.run([*command, str(source), str(out)], capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(done.stderr)
@@ -267,16 +267,6 @@ def test_what_changes_reaches_cards_and_index_of_pages_that_did_not(tmp_path):
     assert entry(build(source)["terms"], "gamma") == []
 
 
-def test_in_one_page_the_index_leads_to_places_within_it(tmp_path):
-    page = build(write(tmp_path), "singlehtml")["index"]
-    addresses = [address for name in ("alpha", "beta") for _, address in entry(page, name)]
-    assert [address.rpartition("#")[2] for address in addresses] == [
-        "use-01-one-beta", "here", "use-01-one-beta",
-    ]  # fmt: skip
-    for address in addresses:
-        assert len(page.find_all(id=address.rpartition("#")[2])) == 1
-
-
 def test_glossary_whose_table_lacks_a_term_fails_the_build(tmp_path):
     source = write(tmp_path, table='[alpha]\nfa = "الف"\n\n[gamma]\n')
     with pytest.raises(RuntimeError, match=r"does not have the glossary's terms in order: .'beta'"):
@@ -304,3 +294,13 @@ def test_index_has_every_term_and_a_chapter_for_each(built):
     entries = page.select("dl.term-index dt")
     assert [name.get_text() for name in entries] == list(glossary())
     assert [name.get_text() for name in entries if not name.find_next_sibling("dd").a] == []
+
+
+@pytest.mark.book
+def test_letters_of_the_glossary_lead_to_the_first_term_with_each(built):
+    page = parsed(built / "glossary.html")
+    letters = page.select(".term-letters a")
+    assert [it.get_text() for it in letters] == sorted({name[0].upper() for name in glossary()})
+    for letter in letters:
+        name = page.find(id=letter["href"][1:]).get_text().strip(" #")
+        assert name == next(it for it in glossary() if it[0].upper() == letter.get_text())

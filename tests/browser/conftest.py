@@ -16,7 +16,6 @@ from typing import Any
 import pytest
 
 HERE = Path(__file__).resolve().parent
-MODULES = HERE.parents[1] / "book" / "_ext"
 
 
 class _Silent(SimpleHTTPRequestHandler):
@@ -40,7 +39,7 @@ def browse(site: str) -> Callable[..., Any]:
     def run(script: str, *arguments: str) -> Any:
         node = Path(sys.executable).with_name("node")
         chromium = shutil.which("chromium") or "chromium"
-        command = [node, HERE / script, MODULES, chromium, site, *arguments]
+        command = [node, HERE / script, chromium, site, *arguments]
         done = subprocess.run(command, capture_output=True, text=True, timeout=1500)
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)

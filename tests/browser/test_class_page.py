@@ -322,7 +322,6 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str], dict
         [
             str(Path(sys.executable).with_name("node")),
             str(HERE / "visit_class_page.mjs"),
-            str(ROOT / "book" / "_ext" / "package.json"),
             shutil.which("chromium") or "chromium",
             str(folder),
             str(screenshots),

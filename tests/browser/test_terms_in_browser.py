@@ -2,45 +2,19 @@
 
 from __future__ import annotations
 
-import json
-import shutil
-import subprocess
-import sys
-import threading
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
 pytestmark = pytest.mark.browser
 
-HERE = Path(__file__).resolve().parent
 CHAPTER = "03-counting-contexts"  # its cards hold the most formulas
 
 
-class _Silent(SimpleHTTPRequestHandler):
-    def log_message(self, *_arguments: object) -> None:
-        """Nothing: a line for each request would bury the tests' own."""
-
-
 @pytest.fixture(scope="module")
-def report(built: Path) -> dict:
+def report(browse: Callable[..., dict]) -> dict:
     """What happened in headless Chromium."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Silent, directory=str(built)))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    command = [
-        str(Path(sys.executable).with_name("node")),
-        str(HERE / "visit_terms.mjs"),
-        str(HERE.parents[1] / "book" / "_ext"),
-        shutil.which("chromium") or "chromium",
-        f"http://127.0.0.1:{server.server_port}",
-        f"{CHAPTER}.html",
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
-    server.shutdown()
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    return browse("visit_terms.mjs", f"{CHAPTER}.html")
 
 
 def test_the_console_reports_no_error(report):

@@ -1,14 +1,14 @@
 /* Uses built pages as a reader does, by mouse, keyboard and finger; prints what came of it, as JSON.
 
-   node use.mjs MODULES CHROMIUM ADDRESS
+   node use.mjs CHROMIUM ADDRESS
 
    One key a use; `errors` holds what the console, the pages and the server said on the way. */
-import { launch } from "./browser.mjs";
+import * as screens from "./browser.mjs";
 
-const [modules, executablePath, address] = process.argv.slice(2);
-const browser = await launch(modules, executablePath);
-const DESKTOP = { viewport: { width: 1280, height: 900 } };
-const PHONE = { viewport: { width: 390, height: 844 }, hasTouch: true };
+const [executablePath, address] = process.argv.slice(2);
+const browser = await screens.launch(executablePath);
+const DESKTOP = { viewport: screens.DESKTOP };
+const PHONE = { viewport: screens.PHONE, hasTouch: true };
 const errors = [];
 
 /* A new reader opens a page. */
@@ -228,7 +228,7 @@ const USES = {
   async large() {
     const page = await open("search.html", DESKTOP);
     const pages = {};
-    for (const path of ["00-setup.html", "04-word2vec.html", "glossary.html", "cheat-sheet.html", "instructors/grade.html"]) {
+    for (const path of ["00-setup.html", "04-word2vec.html", "glossary.html", "term-index.html", "cheat-sheet.html", "instructors/grade.html"]) {
       await go(page, path);
       pages[path] = await page.evaluate(async () => {
         document.documentElement.style.fontSize = "200%";

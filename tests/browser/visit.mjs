@@ -1,6 +1,6 @@
 /* Opens built pages in headless Chromium and prints what it found, as JSON.
 
-   node visit.mjs MODULES CHROMIUM ADDRESS SCREENSHOTS PAGE...
+   node visit.mjs CHROMIUM ADDRESS SCREENSHOTS PAGE...
 
    SCREENSHOTS is a folder for pictures of the pages, or "" for none.
    Other hosts than 127.0.0.1 are not found; what is asked of them is listed. */
@@ -8,22 +8,23 @@ import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { audit } from "./audit.mjs";
-import { launch } from "./browser.mjs";
+import { addLooks, DESKTOP, launch, PHONE } from "./browser.mjs";
 
-const [modules, executablePath, address, screenshots, ...pages] = process.argv.slice(2);
-const axe = readFileSync(createRequire(join(modules, "package.json")).resolve("axe-core/axe.min.js"), "utf8");
+const [executablePath, address, screenshots, ...pages] = process.argv.slice(2);
+const modules = createRequire(new URL("../../book/_ext/package.json", import.meta.url));
+const axe = readFileSync(modules.resolve("axe-core/axe.min.js"), "utf8");
 
 // One visit serves all screens: opening a page, most of all setting its formulas, is what takes time.
 const SCREENS = [
-  { name: "desktop", width: 1280, height: 900, theme: "light" },
-  { name: "desktop-dark", width: 1280, height: 900, theme: "dark" },
-  { name: "phone-dark", width: 390, height: 844, theme: "dark" },
-  { name: "phone", width: 390, height: 844, theme: "light" },
+  { name: "desktop", ...DESKTOP, theme: "light" },
+  { name: "desktop-dark", ...DESKTOP, theme: "dark" },
+  { name: "phone-dark", ...PHONE, theme: "dark" },
+  { name: "phone", ...PHONE, theme: "light" },
 ];
 // The narrowest screen that pages must fit (WCAG 2.2, 1.4.10).
-const NARROWEST = { width: 320, height: 844 };
+const NARROWEST = { ...PHONE, width: 320 };
 
-const browser = await launch(modules, executablePath);
+const browser = await launch(executablePath);
 // Pages share what they load: it is fetched and compiled once.
 const context = await browser.newContext({ viewport: null });
 const reports = [];
@@ -70,6 +71,7 @@ async function visit(path) {
     if (turn === 0) {
       await page.emulateMedia({ colorScheme: screen.theme });
       await page.goto(`${address}/${path}`, { waitUntil: "load" });
+      await page.evaluate(addLooks);
     }
     await theme(screen.theme);
     const views = await page.locator('script[type="application/vnd.jupyter.widget-view+json"]').count();
@@ -188,25 +190,6 @@ async function move(page, figure, turn) {
 
 function inspect() {
   const visible = (element) => element.getClientRects().length > 0;
-  const parse = (colour) => colour.match(/[\d.]+/g).map(Number);
-  const luminance = ([r, g, b]) => {
-    const linear = [r, g, b].map((value) => {
-      const share = value / 255;
-      return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
-    });
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2];
-  };
-  const ground = (element) => {
-    for (let it = element; it; it = it.parentElement) {
-      const colour = parse(getComputedStyle(it).backgroundColor);
-      if (colour.length < 4 || colour[3] > 0.5) return colour;
-    }
-    return [255, 255, 255];
-  };
-  const contrast = (element) => {
-    const [one, two] = [parse(getComputedStyle(element).color), ground(element)].map(luminance);
-    return (Math.max(one, two) + 0.05) / (Math.min(one, two) + 0.05);
-  };
   // A formula scrolls though the number beside it takes room that it could have.
   const crowds = (number, formula) => {
     const [a, b] = [number, formula].map((it) => it.getBoundingClientRect());
@@ -219,8 +202,8 @@ function inspect() {
   };
   const words = ".bd-article p, .bd-article li, .bd-article summary, .bd-article figcaption, .bd-article td, .bd-article pre, .bd-article .widget-label, .bd-article .widget-readout";
   const faint = [...document.querySelectorAll(words)]
-    .filter((element) => visible(element) && element.textContent.trim() && contrast(element) < 4.5)
-    .map((element) => `${contrast(element).toFixed(1)} ${element.textContent.trim().slice(0, 60)}`);
+    .filter((element) => visible(element) && element.textContent.trim() && looks.contrast(element) < 4.5)
+    .map((element) => `${looks.contrast(element).toFixed(1)} ${element.textContent.trim().slice(0, 60)}`);
   return {
     faint,
     formulas: document.querySelectorAll("mjx-container").length,

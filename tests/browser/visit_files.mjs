@@ -1,15 +1,14 @@
 /* Opens built pages from their files, with no network and no server, and prints what it found, as JSON.
 
-   node visit_files.mjs MODULES CHROMIUM FOLDER QUERY PAGE... */
-import { createRequire } from "node:module";
+   node visit_files.mjs CHROMIUM FOLDER QUERY PAGE... */
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
+import { launch } from "./browser.mjs";
 
-const [modules, executablePath, folder, query, ...names] = process.argv.slice(2);
-const { chromium } = createRequire(join(modules, "package.json"))("playwright-core");
+const [executablePath, folder, query, ...names] = process.argv.slice(2);
 const address = (name) => pathToFileURL(join(folder, name)).href;
 
-const browser = await chromium.launch({ executablePath, args: ["--no-sandbox", "--disable-gpu"] });
+const browser = await launch(executablePath);
 const context = await browser.newContext({ offline: true, colorScheme: "dark" });
 const page = await context.newPage();
 page.setDefaultTimeout(120000); // the machine may be busy

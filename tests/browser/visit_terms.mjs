@@ -1,14 +1,14 @@
 /* Uses the cards of terms, the index and the table of translations in headless Chromium, and
    prints what happened, as JSON.
 
-   node visit_terms.mjs MODULES CHROMIUM ADDRESS PAGE */
-import { launch } from "./browser.mjs";
+   node visit_terms.mjs CHROMIUM ADDRESS PAGE */
+import * as screens from "./browser.mjs";
 
-const [modules, executablePath, address, chapter] = process.argv.slice(2);
+const [executablePath, address, chapter] = process.argv.slice(2);
 
-const browser = await launch(modules, executablePath);
-const DESKTOP = { viewport: { width: 1280, height: 900 } };
-const PHONE = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true };
+const browser = await screens.launch(executablePath);
+const DESKTOP = { viewport: screens.DESKTOP };
+const PHONE = { viewport: screens.PHONE, hasTouch: true, isMobile: true };
 // On each page one use after the other, for a page takes longer to open than to be used.
 const report = {
   ...(await on(DESKTOP, chapter, { keyboard, mouse })),
@@ -115,6 +115,7 @@ async function touch(page) {
 
 /* Every card of the page, in both themes. */
 async function cards(page) {
+  await page.evaluate(screens.addLooks);
   return page.evaluate(lookAtAll, `(${look})`);
 }
 
@@ -139,19 +140,6 @@ async function lookAtAll(source) {
 
 /* What a reader would see of a card that is shown. */
 function look(card) {
-  const parse = (colour) => colour.match(/[\d.]+/g).map(Number);
-  const luminance = ([r, g, b]) => {
-    const linear = [r, g, b].map((value) => {
-      const share = value / 255;
-      return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
-    });
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2];
-  };
-  const ground = luminance(parse(getComputedStyle(card).backgroundColor));
-  const contrast = [...card.querySelectorAll("p, a")].map((it) => {
-    const colour = luminance(parse(getComputedStyle(it).color));
-    return (Math.max(colour, ground) + 0.05) / (Math.min(colour, ground) + 0.05);
-  });
   const { left, right, top, bottom } = card.getBoundingClientRect();
   const formulas = [...card.querySelectorAll(".math")];
   return {
@@ -159,8 +147,8 @@ function look(card) {
     inside: left >= 0 && right <= innerWidth && top >= 0 && bottom <= innerHeight,
     cut: card.scrollWidth > card.clientWidth,
     overflow: document.documentElement.scrollWidth - document.documentElement.clientWidth,
-    contrast: Math.min(...contrast),
-    ground,
+    contrast: Math.min(...[...card.querySelectorAll("p, a")].map((it) => looks.contrast(it))),
+    ground: looks.luminance(looks.ground(card)),
     formulas: formulas.length,
     unset: formulas.filter((it) => !it.querySelector("mjx-container")?.getClientRects()[0].width).length,
     stops: card.querySelectorAll("[tabindex]").length,
