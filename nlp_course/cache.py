@@ -1,7 +1,7 @@
 """What a decoder keeps of the tokens it has read, so as not to compute it again.
 
 Of each token a layer of attention keeps its key and its value. A cache is never changed: whoever
-holds one may go on from it in several ways.
+holds one may go on from it in several ways. Only `reorder` writes over what is there.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class _Room:
 
     def part(self, end: int) -> KeysValues:
         """Keys and values of the first tokens."""
-        return KeysValues(self.keys[:, :, :end], self.values[:, :, :end], self)
+        return KeysValues(self.keys.narrow(2, 0, end), self.values.narrow(2, 0, end), self)
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,8 @@ class KeysValues:
         Without gradients they are written beside the ones that are there, which takes the same time
         for every token; putting both into new memory would take as long as there are tokens.
         """
-        begin, end = self.length, self.length + keys.shape[2]
+        begin, new = self.length, keys.shape[2]
+        end = begin + new
         if torch.is_grad_enabled():
             return KeysValues(
                 torch.cat([self.keys, keys], dim=2), torch.cat([self.values, values], dim=2)
@@ -71,7 +72,8 @@ class KeysValues:
             batch, heads, _, size = self.keys.shape
             room = _Room(self.keys.new_empty(batch, 2, heads, end + ROOM, size), begin)
             room.keys[:, :, :begin], room.values[:, :, :begin] = self.keys, self.values
-        room.keys[:, :, begin:end], room.values[:, :, begin:end] = keys, values
+        room.keys.narrow(2, begin, new).copy_(keys)
+        room.values.narrow(2, begin, new).copy_(values)
         room.filled = end
         return room.part(end)
 
@@ -81,6 +83,17 @@ class KeysValues:
         if self._room is None:
             return KeysValues(self.keys.index_select(0, rows), self.values.index_select(0, rows))
         return _Room(self._room.memory.index_select(0, rows), self.length).part(self.length)
+
+    def reorder(self, rows: Int[Tensor, "batch"], last: int) -> KeysValues:
+        """As `select`, where the rows differ in their last tokens only: all others stay in place.
+
+        They are written over the old ones, so this is for who alone holds this cache.
+        """
+        if self._room is None:
+            return self.select(rows)
+        differing = self._room.memory.narrow(3, self.length - last, last)
+        differing.copy_(differing.index_select(0, rows))
+        return self
 
 
 class Cache(NamedTuple):
@@ -96,3 +109,7 @@ class Cache(NamedTuple):
     def select(self, rows: Int[Tensor, "new"]) -> Cache:
         """The cache of some rows of the batch, in a new order; a row may come twice."""
         return Cache(tuple(layer.select(rows) for layer in self.layers))
+
+    def reorder(self, rows: Int[Tensor, "batch"], last: int) -> Cache:
+        """As `select`, for rows that differ in their last tokens only; see `KeysValues`."""
+        return Cache(tuple(layer.reorder(rows, last) for layer in self.layers))

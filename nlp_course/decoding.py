@@ -182,6 +182,7 @@ def beam_search(
     nothing = torch.full((batch, beams), -torch.inf, device=ids.device)
     going, ended, scores = Beams(blank, nothing.clone()), Beams(blank, nothing), nothing
     going.log_probabilities[:, 0] = 0.0
+    same = 0  # new tokens that all beams of a prompt begin with
     for n in range(1, length + 1):
         log_p = torch.log_softmax(logits[:, -1].float(), dim=-1)
         if processors:
@@ -192,29 +193,31 @@ def beam_search(
         # A beam is ended by one of its continuations only: of the 2k likeliest, k go on.
         best, place = total.topk(min(2 * beams, total.shape[1]), dim=1)  # (batch, 2 · beams)
         parents, tokens = place // log_p.shape[2], place % log_p.shape[2]
-        texts = _taken(going.ids, parents)  # (batch, 2 · beams, length)
-        texts[:, :, n - 1] = tokens
-
         stops = torch.zeros_like(tokens, dtype=torch.bool) if stop is None else tokens == stop
         ends = stops | (n == length)
         ends[:, beams:] = False  # not among the k likeliest
         if ends.any():
+            texts = _continued_by(going.ids, parents, tokens, n)  # (batch, 2 · beams, length)
             score = (best / n**length_penalty).masked_fill(~ends, -torch.inf)
             scores, chosen = torch.cat([scores, score], dim=1).topk(beams, dim=1)
             ended = Beams(
                 _taken(torch.cat([ended.ids, texts], dim=1), chosen),
-                _taken(torch.cat([ended.log_probabilities, best], dim=1), chosen),
+                torch.cat([ended.log_probabilities, best], dim=1).gather(1, chosen),
             )
 
         likeliest, chosen = best.masked_fill(stops, -torch.inf).topk(beams, dim=1)
         hoped = likeliest[:, 0] / (length if length_penalty > 0 else n) ** length_penalty
         if n == length or (hoped <= scores[:, -1]).all():
             break
-        going = Beams(_taken(texts, chosen), likeliest)
-        rows = prompt * beams + _taken(parents, chosen).flatten()
-        if not torch.equal(rows, unmoved):
-            state = select_rows(state, rows)
-        logits, state = model(_taken(tokens, chosen).view(-1, 1), state)
+        parents, tokens = parents.gather(1, chosen), tokens.gather(1, chosen)  # (batch, beams)
+        rows = prompt * beams + parents.flatten()
+        # What all beams begin with is in its place already, whichever goes on from which.
+        while same < n - 1 and (going.ids[:, :, same] == going.ids[:, :1, same]).all():
+            same += 1
+        if same < n - 1 and not torch.equal(rows, unmoved):
+            state = _reordered(state, rows, n - 1 - same)
+        going = Beams(_continued_by(going.ids, parents, tokens, n), likeliest)
+        logits, state = model(tokens.view(-1, 1), state)
     return Beams(
         ended.ids[:, :, :n], ended.log_probabilities.masked_fill(scores == -torch.inf, -torch.inf)
     )
@@ -291,7 +294,20 @@ def _check(ids: Tensor, length: int) -> None:
         raise ValueError(f"length must be at least 1, got {length}")
 
 
-def _taken(values: Tensor, places: Tensor) -> Tensor:
-    """Of each row of a batch, the values in some places: (batch, n, …) to (batch, m, …)."""
-    index = places.view(*places.shape, *[1] * (values.dim() - 2))
-    return values.gather(1, index.expand(*places.shape, *values.shape[2:]))
+def _taken(texts: Tensor, places: Tensor) -> Tensor:
+    """Of each row of a batch, the texts in some places: (batch, n, time) to (batch, m, time)."""
+    batch, n, length = texts.shape
+    rows = places + n * torch.arange(batch, device=places.device)[:, None]
+    return texts.view(-1, length).index_select(0, rows.flatten()).view(batch, -1, length)
+
+
+def _continued_by(texts: Tensor, parents: Tensor, tokens: Tensor, n: int) -> Tensor:
+    """Of each row of a batch, some of its texts, each with a token as its n-th."""
+    continued = _taken(texts, parents)
+    continued[:, :, n - 1] = tokens
+    return continued
+
+
+def _reordered(state: Any, rows: Tensor, last: int) -> Any:
+    """As `select_rows`, of rows that have all in common but what was read of their last tokens."""
+    return state.reorder(rows, last) if hasattr(state, "reorder") else select_rows(state, rows)

@@ -180,6 +180,10 @@ class DecoderState(NamedTuple):
             self.present[rows],
         )
 
+    def reorder(self, rows: Int[Tensor, "batch"], last: int) -> DecoderState:
+        """As `Cache.reorder`, of rows that have their source in common with those they replace."""
+        return self if self.cache is None else self._replace(cache=self.cache.reorder(rows, last))
+
 
 class EncoderDecoder(nn.Module):
     """p(y | x) = Π_i p(y_i | y_1 … y_{i−1}, x): what T5 and BART are made of.

@@ -119,10 +119,6 @@ class Settings:
             return nn.RMSNorm(self.dimension, self.epsilon)
         return nn.LayerNorm(self.dimension, self.epsilon, bias=self.bias)
 
-    def make_dropout(self) -> nn.Module:
-        """What leaves out numbers in a step of training; nothing, where the share is 0."""
-        return nn.Dropout(self.dropout) if self.dropout else nn.Identity()
-
     def make_attention(self) -> MultiHeadAttention:
         """A new layer of attention."""
         return MultiHeadAttention(
@@ -217,7 +213,7 @@ class Block(nn.Module):
         self.cross_norm = settings.make_norm() if cross else None
         self.feed_forward = settings.make_feed_forward()
         self.feed_forward_norm = settings.make_norm()
-        self.dropout = settings.make_dropout()
+        self.dropout = settings.dropout
 
     def forward(
         self,
@@ -268,7 +264,7 @@ class Block(nn.Module):
 
     def _after(self, x: Tensor, y: Tensor, norm: nn.Module) -> Tensor:
         """The sum, past the sublayer and through it."""
-        total = x + self.dropout(y)
+        total = x + (F.dropout(y, self.dropout) if self.training else y)
         return total if self.norm_first else norm(total)
 
 
@@ -298,7 +294,7 @@ class Stack(nn.Module):
         self.causal = causal
         self.position = settings.make_position(causal)
         self.first_norm = settings.make_norm() if settings.embedding_norm else nn.Identity()
-        self.dropout = settings.make_dropout()
+        self.dropout = settings.dropout
         self.blocks = nn.ModuleList(Block(settings, cross) for _ in range(settings.layers))
         self.last_norm = settings.make_norm() if settings.norm_first else nn.Identity()
         attentions = [m for m in self.modules() if isinstance(m, MultiHeadAttention)]
@@ -358,7 +354,9 @@ class Stack(nn.Module):
         if self.causal and not causal and queries > 1:  # one token may attend to all before it
             before = causal_mask(queries, keys, x.device)
             mask = before if mask is None else mask & before
-        x = self.dropout(self.first_norm(self.position.add(x, start)))
+        x = self.first_norm(self.position.add(x, start))
+        if self.training:
+            x = F.dropout(x, self.dropout)
         seen = []
         for block, past, keys_values in zip(self.blocks, pasts, memories, strict=True):
             x, layer = block(

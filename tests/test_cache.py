@@ -81,6 +81,33 @@ def test_selected_rows_are_those_rows_and_can_be_gone_on_from(room):
     assert holds(again, joined(KeysValues(kept.keys, kept.values), new))
 
 
+@torch.no_grad()
+@pytest.mark.parametrize("room", [True, False])
+def test_reordered_rows_are_selected_rows_if_they_differ_in_their_last_tokens_only(room):
+    rows, begin = torch.tensor([2, 0, 0]), some(1, 4)
+    kept = KeysValues(begin.keys.expand(3, -1, -1, -1), begin.values.expand(3, -1, -1, -1))
+    for seed in (1, 2):
+        new = some(3, 1, seed)
+        kept = kept.append(new.keys, new.values)
+    kept = kept if room else KeysValues(kept.keys.clone(), kept.values.clone())
+    expected, place = (kept.keys[rows], kept.values[rows]), kept.keys.data_ptr()
+    moved = Cache((kept,)).reorder(rows, last=2).layers[0]
+    assert holds(moved, expected)
+    assert (moved.keys.data_ptr() == place) == room
+    new = some(3, 1, 3)
+    assert holds(moved.append(new.keys, new.values), joined(KeysValues(*expected), new))
+
+
+@torch.no_grad()
+def test_reordering_touches_no_more_than_the_last_tokens():
+    new = some(3, 2, 1)
+    kept = some(3, 4).append(new.keys, new.values)
+    before, rows = kept.keys.clone(), torch.tensor([1, 2, 0])
+    found = kept.reorder(rows, last=2).keys
+    assert found[:, :, :4].equal(before[:, :, :4])
+    assert found[:, :, 4:].equal(before[rows, :, 4:])
+
+
 def test_gradients_reach_what_was_appended():
     begin, new = some(1, 2), some(1, 1, 1)
     for part in (begin.keys, new.values):

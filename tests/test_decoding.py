@@ -334,6 +334,27 @@ def test_each_row_is_searched_as_if_alone(model_and_state):
         torch.testing.assert_close(together.log_probabilities[row], alone.log_probabilities[0])
 
 
+def test_a_search_leaves_the_state_it_begins_from_as_it_was(model_and_state):
+    model, state = model_and_state
+    with torch.no_grad():
+        for token in BEGIN.T:  # one after another, so that a cache has room to be written to
+            _, state = model(token[:, None], state)
+        expected, _ = model(BEGIN, state)
+        for _ in range(2):
+            decoding.beam_search(model, BEGIN, 5, 3, state=state)
+        found, _ = model(BEGIN, state)
+    assert found.equal(expected)
+
+
+def test_prompts_whose_beams_part_at_different_places_do_not_disturb_each_other():
+    model = a_transformer("rotary")
+    for first in range(V):
+        begin = torch.arange(V).roll(first)[:, None]
+        ids, found = decoding.beam_search(model, begin, 16, 3)
+        read = log_probability(model, None, begin.repeat_interleave(3, dim=0), ids.flatten(0, 1))
+        assert found.flatten().numpy() == pytest.approx(read.numpy(), abs=1e-4)
+
+
 def test_two_beams_find_what_greedy_misses():
     # Greedy goes to 1 (0.6), whose continuations share it; over 2 the text has 0.4 · 0.9 = 0.36.
     model = markov([0.0, 0.6, 0.4, 0.0], [0.4, 0.3, 0.3, 0.0], [0.0, 0.0, 0.1, 0.9], [0.0, 0, 0, 1])
