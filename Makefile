@@ -80,17 +80,9 @@ lint: .venv/.installed ## style, types and spelling; about 20 seconds
 	@$(BIN)/codespell
 	@$(BIN)/nbstripout --keep-id --verify $$(find assignments book solutions -name '*.ipynb' -not -path '*/.*' 2>/dev/null)
 
-bench: .venv/.installed ## our speed beside the peers', as ratios in one run; about 25 minutes, over an hour with PEERS
-	@echo "bench: trains beside gensim, tokenizers and transformers, grades beside nbgrader (about 25 minutes); with PEERS also GloVe (40), KenLM (2) and nanoGPT"
-	@$(BIN)/python -m benchmarks.word2vec
-	@$(BIN)/python -m benchmarks.subword
-	@$(BIN)/python -m benchmarks.transformer
-	@if [ -d solutions ]; then $(BIN)/python -m benchmarks.grading; \
-		else echo "grading: skipped: the public copy of the course comes without solutions/"; fi
-	@if [ -n "$${PEERS:-}" ]; then $(BIN)/python -m benchmarks.glove; \
-		else echo "glove: skipped: PEERS names no folder with the authors' program (benchmarks/README.md)"; fi
-	@if [ -n "$${PEERS:-}" ]; then $(BIN)/python -m benchmarks.ngram; \
-		else echo "ngram: skipped: PEERS names no folder with KenLM's program (benchmarks/README.md)"; fi
+bench: .venv/.installed ## our speed beside the peers', to benchmarks/RESULTS.md: all, or ONLY="NAMES"; about 2 hours
+	@echo "bench: measures beside the peers that are here (PEERS=FOLDER names others) and writes benchmarks/RESULTS.md (about 2 hours)"
+	@$(BIN)/python -m benchmarks $(if $(ONLY),--only $(ONLY))
 
 bench-grading: .venv/.installed ## grading beside nbgrader on 20 submissions; about 2 minutes
 	@echo "bench-grading: grades 20 submissions, and the same with nbgrader (about 2 minutes)"

@@ -12,10 +12,7 @@ of one epoch is taken off its run of all; that leaves out start, preparation and
 sides.
 """
 
-import argparse
-import os
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -25,16 +22,19 @@ import numpy as np
 from scipy import sparse
 from threadpoolctl import threadpool_limits
 
+from benchmarks import results
+from benchmarks.results import Row
 from nlp_course import cooccurrence, data, glove, similarity, text
 
 WINDOW, MIN_COUNT, LEARNING_RATE, X_MAX, POWER = 10, 10, 0.05, 100.0, 0.75
 RECORD = np.dtype([("row", "<i4"), ("column", "<i4"), ("count", "<f8")])  # the program's, from 1
+PEER, GOAL = "the authors' C program", 1.5  # the goal is for two threads
 HOW_TO_BUILD = """\
 GloVe's C program is not there. Build it and name the folder that it lies in:
 
     git clone https://github.com/stanfordnlp/GloVe ~/peers/GloVe
     make -C ~/peers/GloVe
-    PEERS=~/peers python -m benchmarks.glove"""
+    PEERS=~/peers python -m benchmarks --only glove"""
 
 
 class Result(NamedTuple):
@@ -52,11 +52,11 @@ class Table(NamedTuple):
     counts: sparse.csr_array
 
 
-def program() -> Path:
-    """Where the C program is; the benchmark ends with instructions where it is not."""
-    path = Path(os.environ.get("PEERS", ".")).expanduser() / "GloVe" / "build" / "glove"
-    if "PEERS" not in os.environ or not os.access(path, os.X_OK):
-        sys.exit(HOW_TO_BUILD)
+def program() -> Path | None:
+    """Where the C program is, or None, said aloud."""
+    path = results.peer_path("GloVe", "build", "glove")
+    if path is None:
+        print(HOW_TO_BUILD)
     return path
 
 
@@ -155,9 +155,9 @@ def train_course(table: Table, dimension: int, epochs: int, seed: int) -> Result
 
 def compare(
     table: Table, path: Path, dimension: int, epochs: int, rounds: int, threads: int
-) -> None:
-    """Train both in turn, and print a table with the medians and the ratio."""
-    print(f"\n{threads} thread{'s' * (threads > 1)}, {epochs} epochs")
+) -> Row:
+    """Train both in turn, print a table with the medians, and return the row."""
+    print(f"\n{work(threads)}, {epochs} epochs")
     print(f"{'':12}{'round':>6}{'cells/s':>14}{'loss':>10}{'WordSim':>9}")
     pairs = []
     with tempfile.TemporaryDirectory() as folder, threadpool_limits(threads):
@@ -174,13 +174,33 @@ def compare(
     for side, label in enumerate(("C program", "course")):
         speed, loss, wordsim = np.median(table_of_rounds[:, side], axis=0)
         print(f"{label:12}{'median':>6}{speed:>14,.0f}{loss:>10.5f}{wordsim:>9.3f}")
-    ratio = np.median(table_of_rounds[:, 1, 0] / table_of_rounds[:, 0, 0])
-    print(f"speed, course / C program, median of {rounds} rounds: {ratio:.2f}", flush=True)
+    theirs, ours = table_of_rounds[:, :, 0].T
+    losses = np.median(table_of_rounds[:, :, 1], axis=0)
+    return results.compared(
+        work(threads),
+        PEER,
+        ours,
+        theirs,
+        "cells/s",
+        goal(threads),
+        rate=True,
+        note=f"mean loss of a cell {losses[0]:.4f} and {losses[1]:.4f}",
+    )
+
+
+def work(threads: int) -> str:
+    """How a row begins."""
+    return f"GloVe: train, {threads} thread{'s' * (threads > 1)}"
+
+
+def goal(threads: int) -> float | None:
+    """With one thread none is set."""
+    return GOAL if threads == 2 else None
 
 
 def main() -> None:
     """Read the settings, run with one thread and with two, print."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = results.parser(__doc__)
     parser.add_argument("--corpus", default="word-corpus", help="a name of nlp_course.data")
     parser.add_argument("--dimension", type=int, default=50)
     parser.add_argument("--epochs", type=int, default=15, help="at least 2")
@@ -189,14 +209,19 @@ def main() -> None:
     if arguments.epochs < 2:
         parser.error("the time of the first epoch is taken off, so --epochs must be at least 2")
     path = program()
+    if path is None:
+        rows = [results.absent(work(count), PEER, goal(count), HOW_TO_BUILD) for count in (1, 2)]
+        results.finish("glove", arguments, rows)
+        return
     table = load(arguments.corpus)
     print(
         f"{arguments.corpus}: {len(table.vocabulary):,} words, {table.counts.nnz:,} cells; "
         f"window {WINDOW}, d {arguments.dimension}, x_max {X_MAX:g}, power {POWER}, "
         f"learning rate {LEARNING_RATE}"
     )
-    for threads in (1, 2):
-        compare(table, path, arguments.dimension, arguments.epochs, arguments.rounds, threads)
+    sizes = arguments.dimension, arguments.epochs, arguments.rounds
+    rows = [compare(table, path, *sizes, threads) for threads in (1, 2)]
+    results.finish("glove", arguments, rows, results.checked_out("GloVe", "GloVe"))
 
 
 if __name__ == "__main__":

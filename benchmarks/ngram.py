@@ -1,10 +1,11 @@
-"""Modified Kneser–Ney: fitting, scoring and perplexity, beside KenLM's program and binding.
+"""Modified Kneser–Ney: fitting, scoring and perplexity, beside KenLM and NLTK.
 
     PEERS=~/peers python -m benchmarks.ngram [--corpus brown] [--orders 3 5] [--rounds 5]
 
 PEERS names the folder in which KenLM is built, as kenlm/build/bin/lmplz. Its Python binding (the
 package `kenlm`) scores; where it is not installed, only fitting is compared. Both sides get the
-same text, sentences a line, with all its words.
+same text, sentences a line, with all its words. `nltk.lm`, plain Python, gets a small part of it;
+its Kneser–Ney has one discount, so perplexities are not compared.
 
 Fitting is timed from the file of text to the model, by the clock and in processor time: the program
 writes an ARPA file and has a thread for each of its steps, the course keeps arrays and has one.
@@ -13,30 +14,40 @@ from ids, as the course's models want them. In every round one side runs after t
 the median of the rounds' ratios.
 """
 
-import argparse
 import gc
 import os
 import subprocess
-import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from nltk.lm import KneserNeyInterpolated
+from nltk.lm.preprocessing import pad_both_ends, padded_everygram_pipeline
+from nltk.util import ngrams
 from threadpoolctl import threadpool_limits
 
+from benchmarks import results
+from benchmarks.results import Row
 from nlp_course import data, ngram
 from nlp_course import ngram_smoothing as smoothing
 from nlp_course.text import Vocabulary
 
+GOAL_FIT, GOAL_SCORE, GOAL_NLTK = 1.5, 0.8, 100.0
+NLTK_SENTENCES = 20  # that NLTK scores: it takes milliseconds a token
 HOW_TO_BUILD = """\
 KenLM's program is not there. Build it and name the folder that it lies in:
 
     git clone https://github.com/kpu/kenlm ~/peers/kenlm
     cmake -S ~/peers/kenlm -B ~/peers/kenlm/build -DCMAKE_BUILD_TYPE=Release
     make -C ~/peers/kenlm/build lmplz
-    PEERS=~/peers python -m benchmarks.ngram"""
+    PEERS=~/peers python -m benchmarks --only ngram"""
+HOW_TO_INSTALL = """\
+KenLM's Python package is not installed. To have it:
+
+    .venv/bin/python -m pip install -c requirements.txt kenlm"""
 
 
 class Seconds(NamedTuple):
@@ -54,11 +65,11 @@ class Files(NamedTuple):
     arpa: Path
 
 
-def program() -> Path:
-    """Where lmplz is; the benchmark ends with instructions where it is not."""
-    path = Path(os.environ.get("PEERS", ".")).expanduser() / "kenlm" / "build" / "bin" / "lmplz"
-    if "PEERS" not in os.environ or not os.access(path, os.X_OK):
-        sys.exit(HOW_TO_BUILD)
+def program() -> Path | None:
+    """Where lmplz is, or None, said aloud."""
+    path = results.peer_path("kenlm", "build", "bin", "lmplz")
+    if path is None:
+        print(HOW_TO_BUILD)
     return path
 
 
@@ -67,7 +78,7 @@ def binding() -> Any:
     try:
         import kenlm
     except ImportError:
-        print("kenlm is not installed (pip install kenlm): only fitting is compared")
+        print(HOW_TO_INSTALL)
         return None
     return kenlm
 
@@ -87,8 +98,7 @@ def fit_course(files: Files, order: int) -> tuple[Seconds, Vocabulary, smoothing
     """What the course takes from text to model, and the model."""
     start, before = time.perf_counter(), time.process_time()
     with files.train.open(encoding="utf-8") as lines:
-        sentences = [line.split() for line in lines]
-    vocabulary, ids = ngram.encode_all(sentences)
+        vocabulary, ids = ngram.encode_all(line.split() for line in lines)
     table = ngram.count_ngrams(ids, vocabulary, order)
     model = smoothing.KneserNey(table)
     taken = Seconds(time.perf_counter() - start, time.process_time() - before)
@@ -107,20 +117,20 @@ def score_course(
 ) -> tuple[float, float, float]:
     """Seconds from strings and from ids, and the perplexity."""
     start = time.process_time()
-    ids = [vocabulary.encode(line.split()) for line in lines]
+    ids = ngram.encode_with(vocabulary, (line.split() for line in lines))
     encoded = time.process_time()
     log_probabilities = model.log_probabilities(ids)
     end = time.process_time()
     return end - start, end - encoded, ngram.perplexity(log_probabilities)
 
 
-def compare(path: Path, kenlm: Any, files: Files, order: int, rounds: int) -> None:
-    """Fit and score with both in turn, and print a table with the ratios."""
+def compare(path: Path, kenlm: Any, files: Files, order: int, rounds: int) -> list[Row]:
+    """Fit and score with both in turn, print a table, and return its rows."""
     lines = files.test.read_text("utf-8").splitlines()
     tokens = sum(len(line.split()) + 1 for line in lines)
     print(f"\norder {order}")
     print(f"{'':8}{'round':>6}{'fit, s':>8}{'cpu, s':>8}{'text, /s':>12}{'ids, /s':>12}")
-    speeds = []
+    fits, cpu, rates = [], [], []
     for number in range(rounds):
         peer_fit = fit_program(path, files, order)
         fit, vocabulary, model = fit_course(files, order)
@@ -136,34 +146,99 @@ def compare(path: Path, kenlm: Any, files: Files, order: int, rounds: int) -> No
         print(f"{peer_rate:>12,.0f}")
         print(f"{'course':8}{number:>6}{fit.clock:>8.2f}{fit.processor:>8.2f}", end="")
         print(f"{tokens / from_text:>12,.0f}{tokens / from_ids:>12,.0f}")
-        speeds.append(
-            (
-                peer_fit.clock / fit.clock,
-                peer_fit.processor / fit.processor,
-                tokens / from_text / peer_rate,
-                tokens / from_ids / peer_rate,
-            )
+        fits.append((fit.clock, peer_fit.clock))
+        cpu.append(peer_fit.processor / fit.processor)
+        rates.append((tokens / from_text, tokens / from_ids, peer_rate))
+    rows = [
+        results.compared(
+            f"n-grams: fit, order {order}, from a file",
+            "KenLM lmplz",
+            *zip(*fits, strict=True),
+            "s",
+            GOAL_FIT,
+            note=f"ratio in processor time, not by the clock: {np.median(cpu):.2f}",
         )
-    clock, processor, text_ratio, ids_ratio = np.median(speeds, axis=0)
-    print(f"speed, course / KenLM, median of {rounds} rounds: fitting {clock:.2f}", end="")
-    print(f" by the clock, {processor:.2f} in processor time", end="")
+    ]
+    score, peer_name = f"n-grams: score, order {order}, from", "KenLM's binding"
     if kenlm is None:
-        print(f"\nperplexity: course {perplexity:.6f}", flush=True)
-        return
-    print(f"; scoring from text {text_ratio:.2f}, from ids {ids_ratio:.2f}")
+        print(f"perplexity: course {perplexity:.6f}", flush=True)
+        return [*rows, results.absent(f"{score} strings", peer_name, GOAL_SCORE, HOW_TO_INSTALL)]
+    from_texts, from_id_lists, peer_rates = zip(*rates, strict=True)
     apart = abs(perplexity / peer_perplexity - 1)
-    print(
-        f"perplexity: KenLM {peer_perplexity:.6f}, course {perplexity:.6f}, apart by {apart:.0e}",
-        flush=True,
+    note = f"perplexity {peer_perplexity:.4f} and {perplexity:.4f}, apart by {apart:.0e} of it"
+    print(note, flush=True)
+    unit = "tokens/s"
+    rows.append(
+        results.compared(
+            f"{score} strings",
+            peer_name,
+            from_texts,
+            peer_rates,
+            unit,
+            GOAL_SCORE,
+            rate=True,
+            note=note,
+        )
     )
+    # The binding reads strings all the same: so there is no goal.
+    ids = results.compared(f"{score} ids", peer_name, from_id_lists, peer_rates, unit, rate=True)
+    return [*rows, ids]
+
+
+def fit_and_score_nltk(
+    train: Sequence[Sequence[str]], test: Sequence[Sequence[str]], order: int
+) -> tuple[float, float]:
+    """Seconds of processor time to fit NLTK's model, and to score some sentences."""
+    start = time.process_time()
+    model = KneserNeyInterpolated(order)
+    model.fit(*padded_everygram_pipeline(order, train))
+    fitted = time.process_time()
+    for sentence in test:
+        for *context, word in ngrams(pad_both_ends(sentence, order), order):
+            model.logscore(word, context)
+    return fitted - start, time.process_time() - fitted
+
+
+def fit_and_score_course(
+    train: Sequence[Sequence[str]], test: Sequence[Sequence[str]], order: int
+) -> tuple[float, float]:
+    """The same of the course's."""
+    start = time.process_time()
+    vocabulary, ids = ngram.encode_all(train)
+    model = smoothing.KneserNey(ngram.count_ngrams(ids, vocabulary, order))
+    fitted = time.process_time()
+    model.log_probabilities(ngram.encode_with(vocabulary, test))
+    return fitted - start, time.process_time() - fitted
+
+
+def compare_nltk(
+    train: Sequence[Sequence[str]], test: Sequence[Sequence[str]], order: int, rounds: int
+) -> list[Row]:
+    """Fit and score with both in turn, and return the rows."""
+    tokens = sum(map(len, train))
+    theirs, ours = [], []
+    for _ in range(rounds):
+        theirs.append(fit_and_score_nltk(train, test, order))
+        ours.append(fit_and_score_course(train, test, order))
+    named = f"order {order}, {tokens:,} tokens"
+    return [
+        results.compared(f"n-grams: {what}, {named}", "nltk.lm", course, peer, "s", GOAL_NLTK)
+        for what, course, peer in zip(
+            ("fit", f"score {len(test)} sentences"),
+            zip(*ours, strict=True),
+            zip(*theirs, strict=True),
+            strict=True,
+        )
+    ]
 
 
 def main() -> None:
     """Read the settings, write the text, compare each order, print."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = results.parser(__doc__)
     parser.add_argument("--corpus", default="brown", help="a name of nlp_course.data")
     parser.add_argument("--train", type=int, default=1_000_000, help="tokens to fit on")
     parser.add_argument("--orders", type=int, nargs="+", default=[3, 5])
+    parser.add_argument("--nltk", type=int, default=20_000, help="of them, for NLTK to fit on")
     parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
     path, kenlm = program(), binding()
@@ -172,15 +247,30 @@ def main() -> None:
         f"{arguments.corpus}: {sum(map(len, train)):,} tokens to fit on, "
         f"{sum(len(sentence) + 1 for sentence in test):,} to score, STOP counted; all words"
     )
+    rows = []
     with tempfile.TemporaryDirectory() as folder, threadpool_limits(1):
         files = Files(*(Path(folder) / name for name in ("train.txt", "test.txt", "model.arpa")))
         for file, sentences in ((files.train, train), (files.test, test)):
             file.write_text("".join(f"{' '.join(s)}\n" for s in sentences), "utf-8")
+        (small,) = ngram.split_by_tokens(train, [arguments.nltk])[:1]
+        few = test[:NLTK_SENTENCES]
         # Else each collection of garbage while fitting would go through the corpus again.
         del train, test, sentences
         gc.freeze()
         for order in arguments.orders:
-            compare(path, kenlm, files, order, arguments.rounds)
+            if path is None:
+                for work, peer, goal in (
+                    (f"n-grams: fit, order {order}, from a file", "KenLM lmplz", GOAL_FIT),
+                    # It scores with a model that the program has made.
+                    (f"n-grams: score, order {order}, from strings", "KenLM's binding", GOAL_SCORE),
+                ):
+                    rows.append(results.absent(work, peer, goal, HOW_TO_BUILD))
+            else:
+                rows += compare(path, kenlm, files, order, arguments.rounds)
+        for order in arguments.orders:
+            rows += compare_nltk(small, few, order, arguments.rounds)
+    peers = results.installed("kenlm", "nltk") | results.checked_out("KenLM's program", "kenlm")
+    results.finish("ngram", arguments, rows, peers)
 
 
 if __name__ == "__main__":

@@ -1,19 +1,22 @@
-"""Byte-level BPE: training and encoding beside Hugging Face's `tokenizers`.
+"""Byte-level BPE: training and encoding beside Hugging Face's `tokenizers` and `tiktoken`.
 
-    python -m benchmarks.subword [--corpus word-corpus] [--sizes 4000 16000] [--rounds 5]
+    python -m benchmarks.subword [--megabytes 1 10] [--sizes 4000 32000] [--rounds 5]
 
-Both sides get the same lines of text and one thread. The library is compiled Rust, the course plain
-Python. Training is timed from lines to tokenizer. Encoding is timed from lines to ids, line by line
-as a training script would, with a tokenizer that has met no word yet, and again once it has; the
-library's best form for many lines, `encode_batch_fast`, is what it is compared with. In every round
-one side runs after the other; a ratio is the median of the rounds' ratios.
+The text is the beginning of the corpus, or all of it where it is shorter. All sides get the same
+lines and one thread. The libraries are compiled Rust, the course plain Python. Training is timed
+from lines to tokenizer. Encoding is timed from lines to ids, line by line as a training script
+would, with a tokenizer that has met no word yet, and again once it has; the library's best form for
+many lines, `encode_batch_fast`, is what it is compared with. tiktoken only encodes: it gets the
+course's merges, and `encode_ordinary_batch`. In every round one side runs after the other; a ratio
+is the median of the rounds' ratios.
 """
 
-import argparse
 import json
 import os
 import sys
 import time
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -26,7 +29,27 @@ try:
 except ImportError:
     sys.exit("tokenizers is not installed: pip install tokenizers")
 
+from benchmarks import results
+from benchmarks.results import Row
 from nlp_course import data, subword
+
+LIBRARY, TIKTOKEN = "Hugging Face tokenizers", "tiktoken"
+GOAL, GOAL_TIKTOKEN = 1.0, 0.8
+GPT2_UNITS = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s"
+HOW_TO_INSTALL = """\
+tiktoken is not installed. To have it:
+
+    .venv/bin/python -m pip install -c requirements.txt tiktoken"""
+
+
+def tiktoken_library() -> Any:
+    """Tiktoken, or None, said aloud."""
+    try:
+        import tiktoken
+    except ImportError:
+        print(HOW_TO_INSTALL)
+        return None
+    return tiktoken
 
 
 def train_library(lines: list[str], size: int) -> tuple[float, tokenizers.Tokenizer]:
@@ -65,12 +88,26 @@ def encode_course(bpe: subword.BPE, lines: list[str]) -> tuple[float, list[np.nd
     return time.perf_counter() - start, encoded
 
 
-def compare(lines: list[str], size: int, rounds: int) -> None:
-    """Train and encode with both in turn, and print a table with the ratios."""
+def encode_tiktoken(encoding: Any, lines: list[str]) -> tuple[float, list[list[int]]]:
+    """Seconds, and the ids of each line."""
+    start = time.perf_counter()
+    encoded = encoding.encode_ordinary_batch(lines, num_threads=1)
+    return time.perf_counter() - start, encoded
+
+
+def as_tiktoken(tiktoken: Any, bpe: subword.BPE) -> Any:
+    """The course's merges in tiktoken, with GPT-2's units."""
+    ranks = {bpe.decode_bytes([index]): index for index in range(len(bpe))}
+    return tiktoken.Encoding("course", pat_str=GPT2_UNITS, mergeable_ranks=ranks, special_tokens={})
+
+
+def compare(lines: list[str], size: int, rounds: int, tiktoken: Any) -> list[Row]:
+    """Train and encode with all in turn, print a table, and return its rows."""
     megabytes = sum(len(line.encode()) for line in lines) / 1e6
-    print(f"\nvocabulary {size:,}")
-    print(f"{'':8}{'round':>6}{'train, s':>10}{'first, MB/s':>13}{'again, MB/s':>13}")
-    ratios = []
+    on = f"{size:,} pieces, {megabytes:.2g} MB"
+    print(f"\n{on}")
+    print(f"{'':10}{'round':>6}{'train, s':>10}{'first, MB/s':>13}{'again, MB/s':>13}")
+    trained, first, again, other = [], [], [], []
     for number in range(rounds):
         their_seconds, peer = train_library(lines, size)
         our_seconds, bpe = train_course(lines, size)
@@ -78,37 +115,87 @@ def compare(lines: list[str], size: int, rounds: int) -> None:
         our_first, found = encode_course(bpe, lines)
         their_again, _ = encode_library(peer, lines)
         our_again, _ = encode_course(bpe, lines)
-        for name, *seconds in (
-            ("library", their_seconds, their_first, their_again),
-            ("course", our_seconds, our_first, our_again),
-        ):
-            rates = "".join(f"{megabytes / each:>13.1f}" for each in seconds[1:])
-            print(f"{name:8}{number:>6}{seconds[0]:>10.2f}{rates}", flush=True)
-        ratios.append(
-            (their_seconds / our_seconds, their_first / our_first, their_again / our_again)
-        )
-    trained, first, again = np.median(ratios, axis=0)
-    print(
-        f"speed, course / library, median of {rounds} rounds: training {trained:.2f}, "
-        f"encoding {first:.2f}, once words are met {again:.2f}"
-    )
+        trained.append((our_seconds, their_seconds))
+        first.append((megabytes / our_first, megabytes / their_first))
+        again.append((megabytes / our_again, megabytes / their_again))
+        for side, name in enumerate(("course", "tokenizers")):
+            rates = f"{first[-1][side]:>13.1f}{again[-1][side]:>13.1f}"
+            print(f"{name:10}{number:>6}{trained[-1][side]:>10.2f}{rates}", flush=True)
+        if tiktoken is not None:
+            # It remembers no words, so that its first time is as any other.
+            seconds, ids = encode_tiktoken(as_tiktoken(tiktoken, bpe), lines)
+            other.append(megabytes / seconds)
+            print(f"{'tiktoken':10}{number:>6}{'':>10}{other[-1]:>13.1f}", flush=True)
     merges = len(json.loads(peer.to_str())["model"]["merges"])
-    same = all(ours.tolist() == ids for ours, ids in zip(found, expected, strict=True))
-    print(f"merges: {len(bpe.merges):,} and {merges:,}; ids of all lines equal: {same}", flush=True)
+    rows = [
+        results.compared(
+            f"BPE: train, {on}",
+            LIBRARY,
+            *zip(*trained, strict=True),
+            "s",
+            GOAL,
+            note=f"merges {len(bpe.merges):,} and {merges:,}",
+        ),
+        encoding_row(on, LIBRARY, *zip(*first, strict=True), found, expected, again),
+    ]
+    if tiktoken is None:
+        return [
+            *rows,
+            results.absent(f"BPE: encode, {on}", TIKTOKEN, GOAL_TIKTOKEN, HOW_TO_INSTALL),
+        ]
+    ours = [rate for rate, _ in first]
+    ours_again = [(rate, theirs) for (rate, _), theirs in zip(again, other, strict=True)]
+    return [*rows, encoding_row(on, TIKTOKEN, ours, other, found, ids, ours_again)]
+
+
+def encoding_row(
+    on: str,
+    peer: str,
+    ours: Sequence[float],
+    theirs: Sequence[float],
+    found: list[np.ndarray],
+    expected: list[list[int]],
+    again: list[tuple[float, float]],
+) -> Row:
+    """Megabytes a second of a tokenizer that has met no word yet; what it does then is a note."""
+    same = all(ids.tolist() == others for ids, others in zip(found, expected, strict=True))
+    ratio = np.median([rate / other for rate, other in again])
+    note = f"ids of all lines {'equal' if same else 'NOT equal'}; once words are met {ratio:.2f}"
+    goal = GOAL if peer == LIBRARY else GOAL_TIKTOKEN
+    work = f"BPE: encode, {on}"
+    return results.compared(work, peer, ours, theirs, "MB/s", goal, rate=True, note=note)
+
+
+def beginning(corpus: str, megabytes: float) -> list[str]:
+    """Lines of a corpus until they are so many megabytes; all, where it has fewer."""
+    lines, size = [], 0
+    for sentence in data.load(corpus).sentences:
+        if size >= 1e6 * megabytes:
+            break
+        lines.append(" ".join(sentence) + "\n")
+        size += len(lines[-1].encode())
+    return lines
 
 
 def main() -> None:
     """Read the settings and the text, compare each size, print."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = results.parser(__doc__)
     parser.add_argument("--corpus", default="word-corpus", help="a name of nlp_course.data")
-    parser.add_argument("--sizes", type=int, nargs="+", default=[4000, 16_000])
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--megabytes", type=float, nargs="+", default=[1.0, 10.0])
+    parser.add_argument("--sizes", type=int, nargs="+", default=[4000, 32_000])
+    parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
-    lines = [" ".join(words) + "\n" for words in data.load(arguments.corpus).sentences]
-    characters = sum(map(len, lines))
-    print(f"{arguments.corpus}: {characters:,} characters in {len(lines):,} lines; one thread each")
-    for size in arguments.sizes:
-        compare(lines, size, arguments.rounds)
+    tiktoken = tiktoken_library()
+    rows = []
+    for megabytes in arguments.megabytes:
+        lines = beginning(arguments.corpus, megabytes)
+        characters = sum(map(len, lines))
+        print(
+            f"\n{arguments.corpus}: {characters:,} characters in {len(lines):,} lines; one thread"
+        )
+        for size in arguments.sizes:
+            rows += compare(lines, size, arguments.rounds, tiktoken)
+    results.finish("subword", arguments, rows, results.installed("tokenizers", "tiktoken"))
 
 
 if __name__ == "__main__":

@@ -1,25 +1,25 @@
 """A small GPT: a step of training and generation with a cache, beside nanoGPT and Hugging Face.
 
-    PEERS=~/peers python -m benchmarks.transformer [--rounds 30] [--threads 1]
+    PEERS=~/peers python -m benchmarks.transformer [--rounds 30] [--larger 5] [--threads 1]
 
 PEERS names the folder in which nanoGPT lies, as nanoGPT/model.py; without it only Hugging Face's
 GPT-2 is compared. All have nanoGPT's settings for a CPU: batches of 12 blocks of 64 characters of
 tiny Shakespeare, 128 numbers in a vector, 4 heads, 4 layers, no dropout. nanoGPT and the course
 beside it have no biases and the exact GELU; Hugging Face and the course beside it have biases and
-GPT-2's GELU, and begin with the same weights. AdamW is torch's own for all.
+GPT-2's GELU, and begin with the same weights. AdamW is torch's own for all. Then the same for a
+larger one: 6 layers, 6 heads, 384 numbers, 4 blocks of 256.
 
-Hugging Face's trained weights then generate 200 characters by `generate` and by `decoding`, which
-must be the same. In every round one side runs after the other, timed in processor time; a ratio is
-the median of the rounds' ratios.
+The smaller one's weights, as Hugging Face's side has trained them, then generate 200 characters by
+`generate` and by `decoding`, which must be the same. In every round one side runs after the other,
+timed in processor time; a ratio is the median of the rounds' ratios.
 """
 
-import argparse
 import importlib.util
 import os
 import time
 from collections.abc import Callable
-from pathlib import Path
 from types import ModuleType
+from typing import NamedTuple
 
 # Nothing here is loaded by name, and asking for news costs a second.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -30,6 +30,8 @@ import transformers
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from benchmarks import results
+from benchmarks.results import Row
 from nlp_course import data, decoding, huggingface, training
 from nlp_course.causal import random_blocks
 from nlp_course.decoding_processors import TopP
@@ -39,18 +41,34 @@ HOW_TO_GET_IT = """\
 nanoGPT is not there, and is left out. To have it, clone it and name the folder that it lies in:
 
     git clone https://github.com/karpathy/nanoGPT ~/peers/nanoGPT
-    PEERS=~/peers python -m benchmarks.transformer
-"""
-BATCH, BLOCK = 12, 64
-DIMENSION, HEADS, LAYERS, LENGTH = 128, 4, 4, 256
+    PEERS=~/peers python -m benchmarks --only transformer"""
+HUGGING_FACE, NANOGPT = "Hugging Face GPT-2", "nanoGPT"
+GOAL_HUGGING_FACE, GOAL_NANOGPT, GOAL_GENERATION = 1.25, 1.0, 2.5
+LENGTH = 256
 STEPS = 3  # of training in a round
-PROMPT, NEW = 16, 200
+PROMPT = 16
+
+
+class Size(NamedTuple):
+    """A model, and the batches that it learns from."""
+
+    layers: int
+    heads: int
+    dimension: int
+    batch: int
+    block: int
+
+    def __str__(self) -> str:
+        return f"{self.layers} layers, d {self.dimension}, {self.batch} blocks of {self.block}"
+
+
+SMALL, LARGER = Size(4, 4, 128, 12, 64), Size(6, 6, 384, 4, 256)
 
 
 def nanogpt() -> ModuleType | None:
     """Its one file as a module, or None, said aloud."""
-    path = Path(os.environ.get("PEERS", ".")).expanduser() / "nanoGPT" / "model.py"
-    if "PEERS" not in os.environ or not path.exists():
+    path = results.peer_path("nanoGPT", "model.py")
+    if path is None:
         print(HOW_TO_GET_IT)
         return None
     spec = importlib.util.spec_from_file_location("nanogpt_model", path)
@@ -59,14 +77,14 @@ def nanogpt() -> ModuleType | None:
     return module
 
 
-def hugging_face(characters: int) -> nn.Module:
-    """GPT-2 in this size."""
+def hugging_face(size: Size, characters: int) -> nn.Module:
+    """GPT-2 in a size."""
     config = transformers.GPT2Config(
         vocab_size=characters,
         n_positions=LENGTH,
-        n_embd=DIMENSION,
-        n_layer=LAYERS,
-        n_head=HEADS,
+        n_embd=size.dimension,
+        n_layer=size.layers,
+        n_head=size.heads,
         resid_pdrop=0.0,
         embd_pdrop=0.0,
         attn_pdrop=0.0,
@@ -98,28 +116,36 @@ def stepper(
     return step
 
 
-def compare_training(ids: np.ndarray, characters: int, rounds: int) -> nn.Module:
-    """Train all in turn, print times and ratios, and return Hugging Face's model."""
+def compare_training(
+    size: Size, ids: np.ndarray, characters: int, rounds: int
+) -> tuple[list[Row], nn.Module]:
+    """Train all in turn, print times, and return the rows and Hugging Face's model."""
     training.set_seed(0)
-    theirs = hugging_face(characters)
+    theirs = hugging_face(size, characters)
     same = huggingface.gpt2(theirs, dropout=0.0)
     plain = TransformerLM(
         characters,
-        Settings(dimension=DIMENSION, heads=HEADS, layers=LAYERS, length=LENGTH, bias=False),
+        Settings(
+            dimension=size.dimension,
+            heads=size.heads,
+            layers=size.layers,
+            length=LENGTH,
+            bias=False,
+        ),
     )
     sides = {
         "Hugging Face": stepper(theirs, lambda x, y: cross_entropy(theirs(x).logits, y)),
         "course": stepper(same, lambda x, y: cross_entropy(same(x)[0], y)),
         "course, no biases": stepper(plain, lambda x, y: cross_entropy(plain(x)[0], y)),
     }
-    pairs = [("course", "Hugging Face")]
     module = nanogpt()
     if module is not None:
-        config = module.GPTConfig(LENGTH, characters, LAYERS, HEADS, DIMENSION, 0.0, False)
+        config = module.GPTConfig(
+            LENGTH, characters, size.layers, size.heads, size.dimension, 0.0, False
+        )
         peer = module.GPT(config)
         sides["nanoGPT"] = stepper(peer, lambda x, y: peer(x, y)[1])
-        pairs.append(("course, no biases", "nanoGPT"))
-    batches = random_blocks(ids, BLOCK, BATCH, steps=STEPS * (rounds + 1))
+    batches = random_blocks(ids, size.block, size.batch, steps=STEPS * (rounds + 1))
     # nanoGPT wants targets that lie side by side in memory.
     drawn = [(x, y.contiguous()) for x, y in batches(np.random.default_rng(0))]
     seconds = {name: [] for name in sides}
@@ -129,26 +155,45 @@ def compare_training(ids: np.ndarray, characters: int, rounds: int) -> nn.Module
             start = time.process_time()
             losses[name] += [step(*batch) for batch in drawn[first : first + STEPS]]
             seconds[name].append((time.process_time() - start) / STEPS)
-    print(f"\ntraining, {rounds} rounds of {STEPS} steps{'ms a step':>14}{'last loss':>12}")
+    print(f"\n{size}; {rounds} rounds of {STEPS} steps")
+    print(f"{'':34}{'ms a step':>11}{'last loss':>12}")
     for name in sides:
         # The first round is left out: it takes memory that the others find there.
         print(f"{name:34}{1e3 * np.median(seconds[name][1:]):>11.1f}{losses[name][-1]:>12.4f}")
     apart = np.abs(np.subtract(losses["course"], losses["Hugging Face"])).max()
-    print(f"course and Hugging Face, from the same weights: losses apart by at most {apart:.0e}")
-    for ours, peer_name in pairs:
-        ratio = np.median(np.divide(seconds[peer_name][1:], seconds[ours][1:]))
-        print(f"speed, {ours} / {peer_name}: {ratio:.2f}")
-    return theirs
+    milliseconds = {name: 1e3 * np.array(each[1:]) for name, each in seconds.items()}
+    work = f"GPT: a step, {size}"
+    same_weights = results.compared(
+        work,
+        HUGGING_FACE,
+        milliseconds["course"],
+        milliseconds["Hugging Face"],
+        "ms",
+        GOAL_HUGGING_FACE,
+        note=f"losses from the same weights apart by at most {apart:.0e}",
+    )
+    if module is None:
+        no_biases = results.absent(work, NANOGPT, GOAL_NANOGPT, HOW_TO_GET_IT)
+    else:
+        no_biases = results.compared(
+            work,
+            NANOGPT,
+            milliseconds["course, no biases"],
+            milliseconds["nanoGPT"],
+            "ms",
+            GOAL_NANOGPT,
+        )
+    return [same_weights, no_biases], theirs
 
 
-def compare_generation(theirs: nn.Module, ids: np.ndarray, rounds: int) -> None:
-    """Write on with both in turn, and print times, ratios and whether the texts are the same."""
+def compare_generation(theirs: nn.Module, ids: np.ndarray, new: int, rounds: int) -> list[Row]:
+    """Write on with both in turn, print times and whether the texts are the same; the rows."""
     theirs.eval()
     ours = huggingface.gpt2(theirs)
     prompt = torch.from_numpy(ids[None, :PROMPT].astype(np.int64))
     settings = {
         "attention_mask": torch.ones_like(prompt),
-        "max_new_tokens": NEW,
+        "max_new_tokens": new,
         "pad_token_id": 0,
         "eos_token_id": None,
     }
@@ -160,20 +205,19 @@ def compare_generation(theirs: nn.Module, ids: np.ndarray, rounds: int) -> None:
     ways = {
         "greedy": (
             lambda: generate(do_sample=False),
-            lambda: decoding.greedy(ours, prompt, NEW),
+            lambda: decoding.greedy(ours, prompt, new),
         ),
         "top p 0.9": (
             lambda: generate(do_sample=True, top_k=0, top_p=0.9),
-            lambda: decoding.sample(ours, prompt, NEW, processors=[TopP(0.9)], seed=0),
+            lambda: decoding.sample(ours, prompt, new, processors=[TopP(0.9)], seed=0),
         ),
         "beam search, 4 beams": (
             lambda: generate(do_sample=False, num_beams=4),
-            lambda: decoding.beam_search(ours, prompt, NEW, 4).ids[:, 0],
+            lambda: decoding.beam_search(ours, prompt, new, 4).ids[:, 0],
         ),
     }
-    print(
-        f"\ngeneration, {NEW} characters{'Hugging Face':>14}{'course':>10}{'ratio':>8}{'same':>8}"
-    )
+    print(f"\n{f'{new} characters':26}{'Hugging Face':>14}{'course':>10}{'same':>8}")
+    rows = []
     for name, (peer, course) in ways.items():
         same = torch.equal(peer(), course())
         seconds = []
@@ -186,15 +230,29 @@ def compare_generation(theirs: nn.Module, ids: np.ndarray, rounds: int) -> None:
         slow, fast = np.array(seconds).T
         print(
             f"{name:26}{np.median(slow):>12.2f} s{np.median(fast):>8.2f} s"
-            f"{np.median(slow / fast):>8.2f}{'yes' if same else 'NO':>8}",
+            f"{'yes' if same else 'NO':>8}",
             flush=True,
         )
+        rows.append(
+            results.compared(
+                f"GPT: generate {new} tokens, {name}",
+                "Hugging Face generate",
+                fast,
+                slow,
+                "s",
+                GOAL_GENERATION,
+                note=f"the tokens are {'' if same else 'NOT '}the same",
+            )
+        )
+    return rows
 
 
 def main() -> None:
     """Read the settings, train, generate, print."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = results.parser(__doc__)
     parser.add_argument("--rounds", type=int, default=30, help="of training; a third to generate")
+    parser.add_argument("--larger", type=int, default=5, help="rounds of the larger; 0: none")
+    parser.add_argument("--new", type=int, default=200, help="characters to generate")
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
@@ -204,12 +262,15 @@ def main() -> None:
     place = {character: number for number, character in enumerate(characters)}
     ids = np.array([place[character] for character in text])
     print(
-        f"d {DIMENSION}, {HEADS} heads, {LAYERS} layers, {len(characters)} characters; batches of "
-        f"{BATCH} blocks of {BLOCK}; {arguments.threads} thread(s), torch {torch.__version__}, "
+        f"{len(characters)} characters; {arguments.threads} thread(s), torch {torch.__version__}, "
         f"transformers {transformers.__version__}"
     )
-    theirs = compare_training(ids, len(characters), arguments.rounds)
-    compare_generation(theirs, ids, max(1, arguments.rounds // 3))
+    rows, theirs = compare_training(SMALL, ids, len(characters), arguments.rounds)
+    if arguments.larger:
+        rows += compare_training(LARGER, ids, len(characters), arguments.larger)[0]
+    rows += compare_generation(theirs, ids, arguments.new, max(1, arguments.rounds // 3))
+    peers = results.installed("transformers") | results.checked_out("nanoGPT", "nanoGPT")
+    results.finish("transformer", arguments, rows, peers)
 
 
 if __name__ == "__main__":
