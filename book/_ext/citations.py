@@ -92,5 +92,6 @@ def _tell_apart_in_book(app: Sphinx) -> None:
 def setup(app: Sphinx) -> dict[str, Any]:
     """Let the bibliography be labelled as it is cited."""
     pybtex.plugin.register_plugin("pybtex.style.formatting", "course", _Style)
-    app.connect("builder-inited", _tell_apart_in_book)
+    # After the extension has read the file, which it does at the same event.
+    app.connect("builder-inited", _tell_apart_in_book, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
