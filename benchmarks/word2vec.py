@@ -107,11 +107,12 @@ def train_gensim(corpus: Corpus, epochs: int, seed: int, skipgram: bool, peer: P
     return result(corpus, vectors, epochs, seconds)
 
 
-def train_course(corpus: Corpus, epochs: int, seed: int, skipgram: bool) -> Result:
+def train_course(corpus: Corpus, epochs: int, seed: int, skipgram: bool, workers: int) -> Result:
     """The course's NumPy trainer, with its default settings, which are gensim's for skip-gram."""
     trainer = word2vec_training.train_skipgram if skipgram else word2vec_training.train_cbow
     start = time.perf_counter()
-    model = trainer(corpus.sentences, corpus.vocabulary.counts, epochs=epochs, seed=seed)
+    counts = corpus.vocabulary.counts
+    model = trainer(corpus.sentences, counts, epochs=epochs, seed=seed, workers=workers)
     return result(corpus, model.center, epochs, time.perf_counter() - start)
 
 
@@ -157,7 +158,7 @@ def compare(corpus: Corpus, epochs: int, seeds: int, skipgram: bool, peer: Peer)
     for seed in range(seeds):
         pair = (
             train_gensim(corpus, epochs, seed, skipgram, peer),
-            train_course(corpus, epochs, seed, skipgram),
+            train_course(corpus, epochs, seed, skipgram, peer.threads),
         )
         rounds.append(pair)
         for label, (speed, wordsim, simlex) in zip(("gensim", "course"), pair, strict=True):
@@ -202,8 +203,7 @@ def main() -> None:
             f"{NEGATIVES} negatives, subsampling {SUBSAMPLE}"
         )
         for threads in GOALS:
-            with threadpool_limits(threads):
-                rows.append(compare(corpus, *settings, True, fastest(corpus, threads)))
+            rows.append(compare(corpus, *settings, True, fastest(corpus, threads)))
         with threadpool_limits(1):
             rows.append(compare(corpus, *settings, False, Peer(1, from_file=False)))
             print(f"\ntextbook form, one pair at a time: {textbook_speed(corpus):,.0f} words/s")
