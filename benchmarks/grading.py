@@ -38,7 +38,12 @@ ROOT = results.ROOT
 NBGRADER, OTTER = "nbgrader autograde", "otter run"
 GOALS = {NBGRADER: 8.0, OTTER: 5.0}
 STOCK = """
+from nbgrader.converters import GenerateAssignment
+from nlp_course.grading.student_cells import AddStudentCells
 c = get_config()
+STEPS = GenerateAssignment.class_traits()["preprocessors"].default()
+c.GenerateAssignment.preprocessors = [AddStudentCells, *STEPS]
+c.AddStudentCells.course = {course!r}
 c.CourseDirectory.root = {root!r}
 c.CourseDirectory.source_directory = {solutions!r}
 c.CourseDirectory.db_url = "sqlite:///{root}/stock.db"
@@ -211,7 +216,9 @@ def _report(name: str, size: int, first: float, others: float) -> None:
 
 def _stock(assignment: str, folder: Path, size: int) -> tuple[float, float]:
     """Seconds that `nbgrader autograde` takes: until the first is done, and for the others."""
-    settings = STOCK.format(root=str(folder), solutions=str(Course(ROOT).solutions))
+    settings = STOCK.format(
+        root=str(folder), solutions=str(Course(ROOT).solutions), course=str(ROOT)
+    )
     (folder / "nbgrader_config.py").write_text(settings, encoding="utf-8")
     scripts = Path(sys.executable).parent
     environment = {
@@ -220,7 +227,7 @@ def _stock(assignment: str, folder: Path, size: int) -> tuple[float, float]:
         "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}",
     }
 
-    def nbgrader(*words: str) -> None:
+    def nbgrader(*words: str) -> str:
         done = subprocess.run(
             [scripts / "nbgrader", *words],
             cwd=folder,
@@ -231,16 +238,18 @@ def _stock(assignment: str, folder: Path, size: int) -> tuple[float, float]:
         )
         if done.returncode and words[0] != "autograde":  # a notebook that fails is an error there
             raise RuntimeError(done.stderr[-2000:])
-        if not (folder / "release").is_dir():
-            raise RuntimeError(done.stderr[-2000:])
+        return done.stderr
 
     nbgrader("generate_assignment", assignment, "--force")
     begun = time.perf_counter()
     nbgrader("autograde", assignment, "--student", "student-001")
     first = time.perf_counter() - begun
     begun = time.perf_counter()
-    nbgrader("autograde", assignment)  # it passes over what is graded
+    said = nbgrader("autograde", assignment)  # it passes over what is graded
     rest = time.perf_counter() - begun
+    graded = len(list((folder / "autograded").glob(f"*/{assignment}/{assignment}.ipynb")))
+    if graded < size:
+        raise RuntimeError(f"nbgrader graded {graded} of {size}: {said[-2000:]}")
     each = (rest - first) / (size - 2)  # the program starts a second time
     return first, each * (size - 1)
 

@@ -1,10 +1,8 @@
 """What all word2vec trainers share: the corpus as a stream, its windows, the training loop."""
 
-from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from threading import Lock
-from typing import Any, Literal, NamedTuple, TypeAlias, TypeVar
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Real
@@ -15,8 +13,6 @@ from tqdm.auto import tqdm
 from nlp_course.word2vec_examples import keep_probability, word_shares
 
 WindowSampling: TypeAlias = Literal["uniform", "fixed"]
-Task = TypeVar("Task")
-Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -50,10 +46,9 @@ class Settings:
     window_sampling: WindowSampling
     progress: bool
     on_epoch: OnEpoch | None
-    workers: int = 1
 
     def __post_init__(self) -> None:
-        for name in ("dimension", "window", "epochs", "workers"):
+        for name in ("dimension", "window", "epochs"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
         if not self.learning_rate > 0:
@@ -306,59 +301,22 @@ def train(
         unit_scale=True,
         disable=not settings.progress,
     )
-
-    def scheduled(stream: Stream, epoch: int) -> Generator[tuple[Batch, float], None, None]:
-        done = 0
-        for batch in batches(stream):
-            left = 1.0 - (epoch + done / len(stream.words)) / settings.epochs
-            yield batch, settings.learning_rate * max(left, 1e-4)
-            done += batch.words
-            bar.update(batch.words * len(corpus.words) / len(stream.words))
-
-    def learn(task: tuple[Batch, float]) -> StepLoss:
-        batch, rate = task
-        with np.errstate(over="ignore", invalid="ignore"):
-            loss = step(batch.examples, rate)
-        if not np.isfinite(loss.total):
-            raise FloatingPointError(
-                f"training diverged: choose a learning_rate below {settings.learning_rate}"
-            )
-        return loss
-
     # Products of 32 rows are too small to be worth sharing: more threads wait for one another.
-    with bar, threadpool_limits(limits=1, user_api="blas"):
+    one_thread = threadpool_limits(limits=1, user_api="blas")
+    with bar, one_thread, np.errstate(over="ignore", invalid="ignore"):
         for epoch in range(settings.epochs):
-            losses = shared_out(scheduled(corpus.stream(rng), epoch), learn, settings.workers)
+            stream = corpus.stream(rng)
+            done, total, number = 0, 0.0, 0.0
+            for batch in batches(stream):
+                left = 1.0 - (epoch + done / len(stream.words)) / settings.epochs
+                loss = step(batch.examples, settings.learning_rate * max(left, 1e-4))
+                if not np.isfinite(loss.total):
+                    raise FloatingPointError(
+                        f"training diverged in epoch {epoch + 1}: choose a learning_rate below "
+                        f"{settings.learning_rate}"
+                    )
+                total, number, done = total + loss.total, number + loss.number, done + batch.words
+                bar.update(batch.words * len(corpus.words) / len(stream.words))
             if settings.on_epoch is not None:
-                number = sum(loss.number for loss in losses)
-                mean = sum(loss.total for loss in losses) / number if number else float("nan")
-                settings.on_epoch(epoch + 1, model, mean)
+                settings.on_epoch(epoch + 1, model, total / number if number else float("nan"))
     return model
-
-
-def shared_out(
-    tasks: Generator[Task, None, None], work: Callable[[Task], Result], workers: int
-) -> list[Result]:
-    """The results of work on each task, by threads that take the next one when they are free.
-
-    This thread is the first of them. An error of any stops all, and is raised here.
-    """
-    lock = Lock()
-
-    def take_turns() -> list[Result]:
-        results: list[Result] = []
-        try:
-            while True:
-                with lock:
-                    task = next(tasks, None)
-                if task is None:
-                    return results
-                results.append(work(task))
-        except BaseException:
-            with lock:
-                tasks.close()  # the others find none left
-            raise
-
-    with ThreadPoolExecutor(workers) as pool:
-        others = [pool.submit(take_turns) for _ in range(workers - 1)]
-        return take_turns() + [result for other in others for result in other.result()]

@@ -188,7 +188,6 @@ def train_skipgram(
     noise_power: float = 0.75,
     window_sampling: WindowSampling = "uniform",
     seed: int = 0,
-    workers: int = 1,
     progress: bool = False,
     on_epoch: OnEpoch | None = None,
 ) -> Word2Vec:
@@ -210,9 +209,7 @@ def train_skipgram(
     noise_power : exponent of `word2vec.noise_distribution`
     window_sampling : "uniform" draws each center word's window from 1 … window, as word2vec does,
         so that near words count more; "fixed" always uses the whole window
-    seed : same seed, same vectors, with one worker
-    workers : threads that change the same vectors, each with a step of its own; now and then one
-        writes over what another has just added, which costs so little that no one waits (Hogwild)
+    seed : same seed, same vectors
     progress : show a progress bar, in words of the corpus
     on_epoch : called after each epoch with its number from 1, the model so far (copy what you
         keep: its arrays go on being trained) and the epoch's mean loss a pair, in nats
@@ -238,7 +235,7 @@ def train_skipgram(
     Mikolov et al. 2013, Distributed Representations of Words and Phrases and their
     Compositionality, section 2.2. Levy and Goldberg 2014, Neural Word Embedding as Implicit Matrix
     Factorization, for the note. Ji et al. 2016, Parallelizing Word2Vec in Shared and Distributed
-    Memory, for sharing noise words. Recht et al. 2011, Hogwild!, for threads without locks.
+    Memory, for sharing noise words.
 
     Examples
     --------
@@ -248,15 +245,7 @@ def train_skipgram(
     (5, 8)
     """
     settings = Settings(
-        dimension,
-        window,
-        epochs,
-        learning_rate,
-        subsample,
-        window_sampling,
-        progress,
-        on_epoch,
-        workers,
+        dimension, window, epochs, learning_rate, subsample, window_sampling, progress, on_epoch
     )
     check_negatives(negatives)
     corpus = Corpus(sentences, counts, settings)
@@ -298,7 +287,6 @@ def train_cbow(
     noise_power: float = 0.75,
     window_sampling: WindowSampling = "uniform",
     seed: int = 0,
-    workers: int = 1,
     progress: bool = False,
     on_epoch: OnEpoch | None = None,
 ) -> Word2Vec:
@@ -324,15 +312,7 @@ def train_cbow(
     (5, 8)
     """
     settings = Settings(
-        dimension,
-        window,
-        epochs,
-        learning_rate,
-        subsample,
-        window_sampling,
-        progress,
-        on_epoch,
-        workers,
+        dimension, window, epochs, learning_rate, subsample, window_sampling, progress, on_epoch
     )
     check_negatives(negatives)
     corpus = Corpus(sentences, counts, settings)

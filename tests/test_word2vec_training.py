@@ -1,8 +1,5 @@
 """The trainers: equal to the textbook in expectation, at the optimum where it is known, robust."""
 
-import threading
-import time
-
 import numpy as np
 import pytest
 
@@ -275,47 +272,11 @@ class TestEveryTrainer:
         ({"negatives": 0}, "negatives must be at least 1, got 0"),
         ({"negatives": -2}, "negatives must be at least 1, got -2"),
         ({"noise_power": -1.0}, "power must be at least 0"),
-        ({"workers": 0}, "workers must be at least 1, got 0"),
     ],
 )
 def test_bad_noise_is_refused(trainer, settings, message):
     with pytest.raises(ValueError, match=message):
         trainer(HOPE, np.ones(5), subsample=None, **settings)
-
-
-class TestWorkers:
-    def test_each_task_is_done_once_whoever_takes_it(self):
-        tasks = (number for number in range(200))
-        results = word2vec_corpus.shared_out(tasks, lambda number: number**2, 3)
-        assert sorted(results) == [number**2 for number in range(200)]
-
-    def test_one_worker_keeps_the_order(self):
-        tasks = (number for number in range(20))
-        assert word2vec_corpus.shared_out(tasks, str, 1) == [str(n) for n in range(20)]
-
-    @pytest.mark.parametrize("fails_in_main", [True, False])
-    def test_an_error_of_any_stops_all_and_is_raised(self, fails_in_main):
-        done = []
-
-        def work(number):
-            if (threading.current_thread() is threading.main_thread()) == fails_in_main:
-                raise OSError("gone")
-            done.append(number)
-            time.sleep(0.001)
-
-        with pytest.raises(OSError, match="gone"):
-            word2vec_corpus.shared_out((n for n in range(2000)), work, 2)
-        assert len(done) < 100
-
-    @pytest.mark.parametrize("trainer", SAMPLING)
-    def test_two_workers_learn_as_much_as_one(self, trainer, world):
-        vocabulary, sentences = world
-        one, two = (
-            losses_of(trainer, sentences, vocabulary.counts, dimension=20, workers=workers)[1]
-            for workers in (1, 2)
-        )
-        assert two[-1] < two[0]
-        assert two[-1] == pytest.approx(one[-1], rel=0.02)
 
 
 def test_divergence_stops_with_what_to_change(monkeypatch):
