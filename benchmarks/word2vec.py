@@ -4,9 +4,10 @@
 
 gensim has one thread, and then two; the course has one. gensim reads sentences from lists or from a
 file, and which is faster depends on the threads: an epoch of each, first, decides for the
-skip-gram's rounds. In every round gensim and the course train one after the other on the same corpus with the same settings, so a slow
-moment of the machine is no one's advantage; the ratio is the median of the rounds' ratios. Counting
-words is not timed, nor is reading the corpus into lists; training is, by the clock.
+skip-gram's rounds. In every round gensim and the course train one after the other on the same
+corpus with the same settings, so a slow moment of the machine is no one's advantage; the ratio is
+the median of the rounds' ratios. Counting words is not timed, nor is reading the corpus into lists;
+training is, by the clock.
 """
 
 import tempfile
