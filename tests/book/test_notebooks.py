@@ -104,6 +104,25 @@ def test_a_chapter_needs_torch_if_its_cells_or_its_modules_import_it(code: str, 
     assert chapter(code, settings).cells[1].source == set_up_source(WHEEL, torch=needed)
 
 
+def test_citations_and_terms_lead_to_their_entries():
+    entry = "@misc{wu_2013, author={Wu, Ada and Xi, Bo}, year={2013b}, title={A}}"
+    terms = {"term": {"word vector": "glossary.html#term-word-vector"}}
+    page = notebooks.Page(
+        "03-page",
+        terms,
+        {},
+        BibliographyData.from_string(entry, "bibtex"),
+        {"url": "https://github.com/owner/course", "branch": "main"},
+        "notebooks",
+    )
+    site = "https://owner.github.io/course"
+    work = f"{site}/bibliography.html#cite-wu-2013"
+    assert page.markdown("{cite:p}`wu_2013`") == f"([Wu and Xi, 2013b]({work}))"
+    assert page.markdown("{cite:t}`wu_2013`") == f"Wu and Xi [2013b]({work})"
+    shown = page.markdown("{term}`vectors <word vector>`")
+    assert shown == f"[vectors]({site}/glossary.html#term-word-vector)"
+
+
 def test_every_code_cell_is_python(notebook):
     for cell in notebook.cells:
         if cell.cell_type == "code" and not cell.source.lstrip().startswith(("%", "!")):
