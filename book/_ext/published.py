@@ -14,14 +14,14 @@ from typing import Any
 from docutils import nodes
 from sphinx.application import Sphinx
 
-from addresses import Addresses
+from course import addresses
 
 LOST = "404"
 
 
 def introduce(_app: Sphinx, config: Any) -> None:
     """What other sites show beside a link to a page: its first words, and the course's picture."""
-    site = Addresses(config.html_theme_options["repository_url"]).site
+    site = addresses(config).site
     config.ogp_site_url = config.html_baseurl = site
     config.ogp_site_name = config.html_title
     config.ogp_image = f"{site}_static/card.png"
