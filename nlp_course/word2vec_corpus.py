@@ -1,11 +1,18 @@
 """What all word2vec trainers share: the corpus as a stream, its windows, the training loop."""
 
+from __future__ import annotations
+
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Real
+from joblib import Parallel, delayed
 from scipy.sparse import csc_array
 from threadpoolctl import threadpool_limits
 from tqdm.auto import tqdm
@@ -46,9 +53,10 @@ class Settings:
     window_sampling: WindowSampling
     progress: bool
     on_epoch: OnEpoch | None
+    workers: int = 1
 
     def __post_init__(self) -> None:
-        for name in ("dimension", "window", "epochs"):
+        for name in ("dimension", "window", "epochs", "workers"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
         if not self.learning_rate > 0:
@@ -122,6 +130,19 @@ class Corpus:
         window = self.settings.window
         return float(2 * window if self.settings.window_sampling == "fixed" else window + 1)
 
+    def parts(self, number: int) -> list[Corpus]:
+        """The corpus cut between sentences into about equal parts, of which some may be empty."""
+        places = np.linspace(0, len(self.words), number + 1).astype(np.int64)[1:-1]
+        ends = np.searchsorted(self.sentence, self.sentence[places])  # where its sentence begins
+        parts = []
+        for words, sentence in zip(
+            np.split(self.words, ends), np.split(self.sentence, ends), strict=True
+        ):
+            part = copy(self)
+            part.words, part.sentence = words, sentence
+            parts.append(part)
+        return parts
+
     def stream(self, rng: np.random.Generator) -> Stream:
         """Subsample, then give every word a window cut at the ends of its sentence.
 
@@ -141,13 +162,6 @@ class Corpus:
         return Stream(words, np.minimum(before, size), np.minimum(after, size))
 
 
-class Batch(NamedTuple):
-    """Part of an epoch: what a step needs, and how many of the stream's words it covers."""
-
-    examples: Any
-    words: int
-
-
 BLOCK = 32  # center words in a block, where a step may take as many
 
 
@@ -162,6 +176,13 @@ class Blocks(NamedTuple):
     center: Int[np.ndarray, "block center"]
     column: Int[np.ndarray, "block column"]
     inside: Bool[np.ndarray, "block center column"]
+
+
+class Batch(NamedTuple):
+    """Part of an epoch: what a step needs, and how many of the stream's words it covers."""
+
+    examples: Blocks
+    words: int
 
 
 def blocks_of(stream: Stream, window: int, words: int, rng: np.random.Generator) -> Iterator[Batch]:
@@ -228,11 +249,13 @@ def words_per_step(settings: Settings, top_share: float, terms: float, at_most: 
     ------
     ValueError : the learning rate is too large even for a step of one word.
     """
-    words = int(LARGEST_SUM / (settings.learning_rate * top_share * terms))
+    # Workers take their steps at the same time, from the same vectors.
+    per_word = top_share * terms * settings.workers
+    words = int(LARGEST_SUM / (settings.learning_rate * per_word))
     if words < 1:
         raise ValueError(
             f"learning_rate {settings.learning_rate} makes training diverge with this window, "
-            f"vocabulary and negatives: choose at most {LARGEST_SUM / (top_share * terms):.2g}"
+            f"vocabulary, negatives and workers: choose at most {LARGEST_SUM / per_word:.2g}"
         )
     return min(words, at_most)
 
@@ -281,14 +304,24 @@ class StepLoss(NamedTuple):
     number: float
 
 
+# Moves a model's vectors in place by the gradients of some blocks, times the learning rate.
+Step: TypeAlias = Callable[[Word2Vec, Blocks, float, np.random.Generator], StepLoss]
+
+
 def train(
-    corpus: Corpus,
-    model: Word2Vec,
-    batches: Callable[[Stream], Iterator[Batch]],
-    step: Callable[[Any, float], StepLoss],
-    rng: np.random.Generator,
+    corpus: Corpus, model: Word2Vec, step: Step, words: int, rng: np.random.Generator
 ) -> Word2Vec:
     """Go through the corpus `epochs` times; the learning rate falls linearly to (nearly) 0.
+
+    Parameters
+    ----------
+    model : what training begins with; one worker trains these very arrays
+    step : of some blocks
+    words : of the stream that a step takes
+
+    Returns
+    -------
+    The trained model.
 
     Raises
     ------
@@ -301,22 +334,87 @@ def train(
         unit_scale=True,
         disable=not settings.progress,
     )
+    with bar:
+        if settings.workers > 1:
+            return _train_together(corpus, model, step, words, rng, bar)
+        for epoch in range(settings.epochs):
+            loss = train_epoch(corpus, model, step, words, rng, epoch, bar.update)
+            _tell(settings, epoch, model, loss)
+    return model
+
+
+def train_epoch(
+    corpus: Corpus,
+    model: Word2Vec,
+    step: Step,
+    words: int,
+    rng: np.random.Generator,
+    epoch: int,
+    update: Callable[[float], object] = lambda _: None,
+) -> StepLoss:
+    """One epoch of `train`, whose number begins at 0; `update` is told of words that are done."""
+    settings = corpus.settings
+    stream = corpus.stream(rng)
+    done, total, number = 0, 0.0, 0.0
     # Products of 32 rows are too small to be worth sharing: more threads wait for one another.
     one_thread = threadpool_limits(limits=1, user_api="blas")
-    with bar, one_thread, np.errstate(over="ignore", invalid="ignore"):
+    with one_thread, np.errstate(over="ignore", invalid="ignore"):
+        for batch in blocks_of(stream, settings.window, words, rng):
+            left = 1.0 - (epoch + done / len(stream.words)) / settings.epochs
+            loss = step(model, batch.examples, settings.learning_rate * max(left, 1e-4), rng)
+            if not np.isfinite(loss.total):
+                raise FloatingPointError(
+                    f"training diverged in epoch {epoch + 1}: choose a learning_rate below "
+                    f"{settings.learning_rate}"
+                )
+            total, number, done = total + loss.total, number + loss.number, done + batch.words
+            update(batch.words * len(corpus.words) / len(stream.words))
+    return StepLoss(total, number)
+
+
+def _train_together(
+    corpus: Corpus, model: Word2Vec, step: Step, words: int, rng: np.random.Generator, bar: tqdm
+) -> Word2Vec:
+    """Several processes, each with a part of the corpus, change the same vectors.
+
+    Nobody waits for anybody but at the end of an epoch. Where two move a row at the same moment,
+    one of the moves is lost, which is rare and does little harm: Hogwild.
+    """
+    settings = corpus.settings
+    parts, rngs = corpus.parts(settings.workers), rng.spawn(settings.workers)
+    with _shared(model) as shared, Parallel(settings.workers) as parallel:
         for epoch in range(settings.epochs):
-            stream = corpus.stream(rng)
-            done, total, number = 0, 0.0, 0.0
-            for batch in batches(stream):
-                left = 1.0 - (epoch + done / len(stream.words)) / settings.epochs
-                loss = step(batch.examples, settings.learning_rate * max(left, 1e-4))
-                if not np.isfinite(loss.total):
-                    raise FloatingPointError(
-                        f"training diverged in epoch {epoch + 1}: choose a learning_rate below "
-                        f"{settings.learning_rate}"
-                    )
-                total, number, done = total + loss.total, number + loss.number, done + batch.words
-                bar.update(batch.words * len(corpus.words) / len(stream.words))
-            if settings.on_epoch is not None:
-                settings.on_epoch(epoch + 1, model, total / number if number else float("nan"))
-    return model
+            done = parallel(
+                delayed(_train_part)(part, shared, step, words, own, epoch)
+                for part, own in zip(parts, rngs, strict=True)
+            )
+            losses = [loss for loss, _ in done]
+            rngs = [own for _, own in done]
+            bar.update(len(corpus.words))
+            _tell(settings, epoch, shared, StepLoss(*np.sum(losses, axis=0).tolist()))
+        return Word2Vec(np.array(shared.center), np.array(shared.outside))
+
+
+def _train_part(
+    part: Corpus, model: Word2Vec, step: Step, words: int, rng: np.random.Generator, epoch: int
+) -> tuple[StepLoss, np.random.Generator]:
+    """An epoch, in a process of its own: the generator comes back, to go on with."""
+    return train_epoch(part, model, step, words, rng, epoch), rng
+
+
+@contextmanager
+def _shared(model: Word2Vec) -> Iterator[Word2Vec]:
+    """A copy of the vectors in files in memory's place, which joblib gives to all processes."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        arrays = []
+        for name, array in (("center", model.center), ("outside", model.outside)):
+            file = Path(folder) / name
+            arrays.append(np.memmap(file, array.dtype, "w+", shape=array.shape))
+            arrays[-1][:] = array
+        yield Word2Vec(*arrays)
+
+
+def _tell(settings: Settings, epoch: int, model: Word2Vec, loss: StepLoss) -> None:
+    if settings.on_epoch is not None:
+        mean = loss.total / loss.number if loss.number else float("nan")
+        settings.on_epoch(epoch + 1, model, mean)

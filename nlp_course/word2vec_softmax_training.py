@@ -5,23 +5,21 @@ full softmax touches all V outside vectors for each center word, the tree about 
 pair.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 from jaxtyping import Float, Int, Real
 
 from nlp_course.word2vec import HuffmanTree, huffman_tree, log_sigmoid, sigmoid
 from nlp_course.word2vec_corpus import (
-    Batch,
     Blocks,
     Corpus,
     OnEpoch,
     Settings,
     StepLoss,
-    Stream,
     WindowSampling,
     Word2Vec,
-    blocks_of,
     initial_model,
     scatter_add,
     shorten,
@@ -68,25 +66,25 @@ def train_skipgram_softmax(
     words = words_per_step(
         settings, corpus.top_share(), 2 * corpus.mean_window(), max(1, 2**22 // vocabulary)
     )
+    return train(corpus, model, softmax_step, words, rng)
 
-    def batches(stream: Stream) -> Iterator[Batch]:
-        return blocks_of(stream, window, words, rng)
 
-    def step(blocks: Blocks, rate: float) -> StepLoss:
-        ids = blocks.center.reshape(-1)  # (words,)
-        center = model.center[ids]  # (words, d)
-        observed = outside_counts(blocks, vocabulary)  # (words, vocabulary)
-        pairs = observed.sum(axis=1, keepdims=True)  # (words, 1)
-        scores = center @ model.outside.T  # (words, vocabulary)
-        log_probability = scores - np.logaddexp.reduce(scores, axis=1, keepdims=True)
-        error = observed - pairs * np.exp(log_probability)
-        scatter_add(model.center, ids, error @ model.outside, rate)
-        moves = np.float32(rate) * (error.T @ center)
-        shorten(moves)
-        model.outside[:] += moves
-        return StepLoss(-float(np.vdot(observed, log_probability)), float(pairs.sum()))
-
-    return train(corpus, model, batches, step, rng)
+def softmax_step(
+    model: Word2Vec, blocks: Blocks, rate: float, _rng: np.random.Generator
+) -> StepLoss:
+    """Move the vectors of some blocks, in place, by their gradients times the learning rate."""
+    ids = blocks.center.reshape(-1)  # (words,)
+    center = model.center[ids]  # (words, d)
+    observed = outside_counts(blocks, len(model.outside))  # (words, vocabulary)
+    pairs = observed.sum(axis=1, keepdims=True)  # (words, 1)
+    scores = center @ model.outside.T  # (words, vocabulary)
+    log_probability = scores - np.logaddexp.reduce(scores, axis=1, keepdims=True)
+    error = observed - pairs * np.exp(log_probability)
+    scatter_add(model.center, ids, error @ model.outside, rate)
+    moves = np.float32(rate) * (error.T @ center)
+    shorten(moves)
+    model.outside[:] += moves
+    return StepLoss(-float(np.vdot(observed, log_probability)), float(pairs.sum()))
 
 
 def outside_counts(blocks: Blocks, vocabulary: int) -> Float[np.ndarray, "words vocabulary"]:
@@ -133,23 +131,30 @@ def train_skipgram_hierarchical(
     model = initial_model(len(counts), len(counts) - 1, dimension, rng)
     # Every pair passes the root.
     words = words_per_step(settings, 1.0, corpus.mean_window())
+    step = partial(hierarchical_step, paths=paths, turns=turns)
+    return train(corpus, model, step, words, rng)
 
-    def batches(stream: Stream) -> Iterator[Batch]:
-        return blocks_of(stream, window, words, rng)
 
-    def step(blocks: Blocks, rate: float) -> StepLoss:
-        block, place, column = np.nonzero(blocks.inside)
-        center, outside = blocks.center[block, place], blocks.column[block, column]  # (pairs,)
-        path, turn = paths[outside], turns[outside]  # (pairs, longest)
-        v, nodes = model.center[center], model.outside[path]  # (pairs, d), (pairs, longest, d)
-        scores = turn * np.matmul(nodes, v[:, :, None])[:, :, 0]  # (pairs, longest)
-        slope = turn * sigmoid(-scores)  # 0 where a path has ended
-        scatter_add(model.center, center, np.matmul(slope[:, None, :], nodes)[:, 0], rate)
-        scatter_add(model.outside, path, slope[:, :, None] * v[:, None, :], rate)
-        loss = -np.vdot(np.abs(turn), log_sigmoid(scores))
-        return StepLoss(float(loss), float(len(center)))
-
-    return train(corpus, model, batches, step, rng)
+def hierarchical_step(
+    model: Word2Vec,
+    blocks: Blocks,
+    rate: float,
+    _rng: np.random.Generator,
+    *,
+    paths: Int[np.ndarray, "vocabulary longest"],
+    turns: Float[np.ndarray, "vocabulary longest"],
+) -> StepLoss:
+    """Move the vectors of some blocks, in place, by their gradients times the learning rate."""
+    block, place, column = np.nonzero(blocks.inside)
+    center, outside = blocks.center[block, place], blocks.column[block, column]  # (pairs,)
+    path, turn = paths[outside], turns[outside]  # (pairs, longest)
+    v, nodes = model.center[center], model.outside[path]  # (pairs, d), (pairs, longest, d)
+    scores = turn * np.matmul(nodes, v[:, :, None])[:, :, 0]  # (pairs, longest)
+    slope = turn * sigmoid(-scores)  # 0 where a path has ended
+    scatter_add(model.center, center, np.matmul(slope[:, None, :], nodes)[:, 0], rate)
+    scatter_add(model.outside, path, slope[:, :, None] * v[:, None, :], rate)
+    loss = -np.vdot(np.abs(turn), log_sigmoid(scores))
+    return StepLoss(float(loss), float(len(center)))
 
 
 def padded_paths(

@@ -7,23 +7,21 @@ words, weighted down to k for each pair, serve the whole block. Scores and gradi
 then three matrix products, and in expectation over the noise the gradient is the textbook's.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Real
 
 from nlp_course.word2vec_corpus import (
-    Batch,
     Blocks,
     Corpus,
     OnEpoch,
     Settings,
     StepLoss,
-    Stream,
     WindowSampling,
     Word2Vec,
-    blocks_of,
     initial_model,
     scatter_add,
     train,
@@ -106,16 +104,17 @@ def skipgram_gradients(
     columns = inside.shape[2]
     shared = outside.shape[1] - columns
     pairs = inside.sum(axis=2, dtype=np.float32)  # (block, center)
-    weight = np.empty((*inside.shape[:2], outside.shape[1]), dtype=np.float32)
-    weight[..., :columns] = inside
-    weight[..., columns:] = (pairs * (negatives / shared))[..., None]
+    weight = np.empty((*outside.shape[:2], center.shape[1]), dtype=np.float32)
+    weight[:, :columns] = inside.swapaxes(1, 2)
+    weight[:, columns:] = (pairs * (negatives / shared))[:, None]
 
-    probability = 1.0 / (1.0 + np.exp(-(center @ outside.swapaxes(1, 2))))
-    error = -probability  # (block, center, column_and_noise)
-    error[..., :columns] += 1.0
+    # Copied, the turned vectors are next to one another, and the product takes two thirds as long.
+    scores = outside @ center.swapaxes(1, 2).copy()  # (block, column_and_noise, center)
+    error = -1.0 / (1.0 + np.exp(-scores))
+    error[:, :columns] += 1.0
     loss = binary_loss(error, weight)
     error *= weight
-    return BlockGradients(error @ outside, error.swapaxes(1, 2) @ center, loss)
+    return BlockGradients(error.swapaxes(1, 2) @ outside, error @ center, loss)
 
 
 def binary_loss(error: Float[np.ndarray, "*shape"], weight: Float[np.ndarray, "*shape"]) -> float:
@@ -188,6 +187,7 @@ def train_skipgram(
     noise_power: float = 0.75,
     window_sampling: WindowSampling = "uniform",
     seed: int = 0,
+    workers: int = 1,
     progress: bool = False,
     on_epoch: OnEpoch | None = None,
 ) -> Word2Vec:
@@ -209,7 +209,9 @@ def train_skipgram(
     noise_power : exponent of `word2vec.noise_distribution`
     window_sampling : "uniform" draws each center word's window from 1 … window, as word2vec does,
         so that near words count more; "fixed" always uses the whole window
-    seed : same seed, same vectors
+    seed : same seed, same vectors, with one worker
+    workers : processes that train the same vectors side by side, each with its part of the corpus.
+        A second makes training nearly twice as fast where there is a processor for it
     progress : show a progress bar, in words of the corpus
     on_epoch : called after each epoch with its number from 1, the model so far (copy what you
         keep: its arrays go on being trained) and the epoch's mean loss a pair, in nats
@@ -235,7 +237,7 @@ def train_skipgram(
     Mikolov et al. 2013, Distributed Representations of Words and Phrases and their
     Compositionality, section 2.2. Levy and Goldberg 2014, Neural Word Embedding as Implicit Matrix
     Factorization, for the note. Ji et al. 2016, Parallelizing Word2Vec in Shared and Distributed
-    Memory, for sharing noise words.
+    Memory, for sharing noise words. Recht et al. 2011, Hogwild!, for workers without locks.
 
     Examples
     --------
@@ -245,7 +247,15 @@ def train_skipgram(
     (5, 8)
     """
     settings = Settings(
-        dimension, window, epochs, learning_rate, subsample, window_sampling, progress, on_epoch
+        dimension,
+        window,
+        epochs,
+        learning_rate,
+        subsample,
+        window_sampling,
+        progress,
+        on_epoch,
+        workers,
     )
     check_negatives(negatives)
     corpus = Corpus(sentences, counts, settings)
@@ -254,24 +264,31 @@ def train_skipgram(
     model = initial_model(len(counts), len(counts), dimension, rng)
     terms = corpus.mean_window() * (1 + negatives)
     words = words_per_step(settings, corpus.top_share(), terms)
+    step = partial(skipgram_step, noise=noise, negatives=negatives)
+    return train(corpus, model, step, words, rng)
 
-    def batches(stream: Stream) -> Iterator[Batch]:
-        return blocks_of(stream, window, words, rng)
 
-    def step(blocks: Blocks, rate: float) -> StepLoss:
-        shared = noise.draw((len(blocks.center), SHARED_NOISE), rng)
-        outside = np.concatenate([blocks.column, shared], axis=1)  # (block, column_and_noise)
-        gradients = skipgram_gradients(
-            model.center.take(blocks.center, axis=0),
-            model.outside.take(outside, axis=0),
-            blocks.inside,
-            negatives,
-        )
-        scatter_add(model.center, blocks.center, gradients.center, rate)
-        scatter_add(model.outside, outside, gradients.outside, rate)
-        return StepLoss(gradients.loss, float(blocks.inside.sum()))
-
-    return train(corpus, model, batches, step, rng)
+def skipgram_step(
+    model: Word2Vec,
+    blocks: Blocks,
+    rate: float,
+    rng: np.random.Generator,
+    *,
+    noise: NoiseTable,
+    negatives: int,
+) -> StepLoss:
+    """Move the vectors of some blocks, in place, by their gradients times the learning rate."""
+    shared = noise.draw((len(blocks.center), SHARED_NOISE), rng)
+    outside = np.concatenate([blocks.column, shared], axis=1)  # (block, column_and_noise)
+    gradients = skipgram_gradients(
+        model.center.take(blocks.center, axis=0),
+        model.outside.take(outside, axis=0),
+        blocks.inside,
+        negatives,
+    )
+    scatter_add(model.center, blocks.center, gradients.center, rate)
+    scatter_add(model.outside, outside, gradients.outside, rate)
+    return StepLoss(gradients.loss, float(blocks.inside.sum()))
 
 
 def train_cbow(
@@ -287,6 +304,7 @@ def train_cbow(
     noise_power: float = 0.75,
     window_sampling: WindowSampling = "uniform",
     seed: int = 0,
+    workers: int = 1,
     progress: bool = False,
     on_epoch: OnEpoch | None = None,
 ) -> Word2Vec:
@@ -312,7 +330,15 @@ def train_cbow(
     (5, 8)
     """
     settings = Settings(
-        dimension, window, epochs, learning_rate, subsample, window_sampling, progress, on_epoch
+        dimension,
+        window,
+        epochs,
+        learning_rate,
+        subsample,
+        window_sampling,
+        progress,
+        on_epoch,
+        workers,
     )
     check_negatives(negatives)
     corpus = Corpus(sentences, counts, settings)
@@ -320,29 +346,35 @@ def train_cbow(
     noise = NoiseTable(noise_distribution(counts, noise_power))
     model = initial_model(len(counts), len(counts), dimension, rng)
     words = words_per_step(settings, corpus.top_share(), 1.0 + negatives)
+    return train(corpus, model, partial(cbow_step, noise=noise, negatives=negatives), words, rng)
 
-    def batches(stream: Stream) -> Iterator[Batch]:
-        return blocks_of(stream, window, words, rng)
 
-    def step(blocks: Blocks, rate: float) -> StepLoss:
-        shared = noise.draw((len(blocks.center), SHARED_NOISE), rng)
-        gradients = cbow_gradients(
-            model.center.take(blocks.column, axis=0),
-            model.outside.take(blocks.center, axis=0),
-            model.outside.take(shared, axis=0),
-            blocks.inside,
-            negatives,
-        )
-        scatter_add(model.center, blocks.column, gradients.context, rate)
-        scatter_add(
-            model.outside,
-            np.concatenate([blocks.center, shared], axis=1),
-            np.concatenate([gradients.target, gradients.noise], axis=1),
-            rate,
-        )
-        return StepLoss(gradients.loss, float(blocks.inside.any(axis=2).sum()))
-
-    return train(corpus, model, batches, step, rng)
+def cbow_step(
+    model: Word2Vec,
+    blocks: Blocks,
+    rate: float,
+    rng: np.random.Generator,
+    *,
+    noise: NoiseTable,
+    negatives: int,
+) -> StepLoss:
+    """Move the vectors of some blocks, in place, by their gradients times the learning rate."""
+    shared = noise.draw((len(blocks.center), SHARED_NOISE), rng)
+    gradients = cbow_gradients(
+        model.center.take(blocks.column, axis=0),
+        model.outside.take(blocks.center, axis=0),
+        model.outside.take(shared, axis=0),
+        blocks.inside,
+        negatives,
+    )
+    scatter_add(model.center, blocks.column, gradients.context, rate)
+    scatter_add(
+        model.outside,
+        np.concatenate([blocks.center, shared], axis=1),
+        np.concatenate([gradients.target, gradients.noise], axis=1),
+        rate,
+    )
+    return StepLoss(gradients.loss, float(blocks.inside.any(axis=2).sum()))
 
 
 def check_negatives(negatives: int) -> None:

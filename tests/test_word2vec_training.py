@@ -272,11 +272,52 @@ class TestEveryTrainer:
         ({"negatives": 0}, "negatives must be at least 1, got 0"),
         ({"negatives": -2}, "negatives must be at least 1, got -2"),
         ({"noise_power": -1.0}, "power must be at least 0"),
+        ({"workers": 0}, "workers must be at least 1, got 0"),
     ],
 )
-def test_bad_noise_is_refused(trainer, settings, message):
+def test_bad_settings_of_sampling_are_refused(trainer, settings, message):
     with pytest.raises(ValueError, match=message):
         trainer(HOPE, np.ones(5), subsample=None, **settings)
+
+
+class TestWorkers:
+    @pytest.mark.parametrize("number", [1, 2, 3, 9])
+    def test_parts_are_the_corpus_cut_between_sentences(self, number):
+        rng = np.random.default_rng(0)
+        sentences = [rng.integers(0, 9, length) for length in (5, 1, 8, 3, 3, 12)]
+        settings = word2vec_corpus.Settings(2, 2, 1, 0.1, None, "fixed", False, None)
+        parts = word2vec_corpus.Corpus(sentences, np.ones(9), settings).parts(number)
+        assert len(parts) == number
+        assert np.array_equal(np.concatenate([p.words for p in parts]), np.concatenate(sentences))
+        whole = [sentence for part in parts for sentence in np.unique(part.sentence)]
+        assert whole == list(range(len(sentences))), "no sentence is in two parts"
+        assert max(len(part.words) for part in parts) <= 32 / number + 12
+
+    @pytest.mark.parametrize("trainer", SAMPLING)
+    def test_two_workers_learn_as_much_as_one(self, trainer, world):
+        vocabulary, sentences = world
+        (first, one), (second, two) = (
+            losses_of(trainer, sentences, vocabulary.counts, dimension=20, workers=workers)
+            for workers in (1, 2)
+        )
+        assert two[-1] < two[0]
+        assert two[-1] == pytest.approx(one[-1], rel=0.02)
+        assert type(second.center) is np.ndarray, "an array in memory, whose file is gone"
+        assert second.center.shape == first.center.shape
+        assert second.outside.any(axis=1).all(), "what workers did came back"
+
+    def test_more_workers_than_sentences(self):
+        model = training.train_skipgram(
+            HOPE * 2, np.full(5, 2), dimension=4, subsample=None, workers=3
+        )
+        assert np.isfinite(model.center).all()
+
+    def test_steps_are_as_much_shorter_as_there_are_workers(self):
+        sizes = []
+        for workers in (1, 3):
+            settings = word2vec_corpus.Settings(2, 2, 1, 0.1, None, "fixed", False, None, workers)
+            sizes.append(word2vec_corpus.words_per_step(settings, 0.125, 2.0))
+        assert sizes == [320, 106]
 
 
 def test_divergence_stops_with_what_to_change(monkeypatch):
