@@ -314,8 +314,12 @@ class MultiHeadAttention(nn.Module):
     ) -> tuple[Float[Tensor, "batch heads time size"], ...]:
         """Queries, keys or values side by side, taken apart and each cut into heads."""
         batch, time, width = projected.shape
-        cut = projected.view(batch, time, width // self.width, self.heads, self.head_size)
-        return cut.permute(2, 0, 3, 1, 4).unbind()  # (parts, batch, heads, time, size), apart
+        parts = width // self.width
+        if time == 1:  # all numbers are in their order already
+            return projected.view(batch, parts, self.heads, 1, self.head_size).unbind(1)
+        cut = projected.view(batch, time, parts, self.heads, self.head_size)
+        # Turned once they are apart: so their gradients are put side by side in one copy, not two.
+        return tuple(part.transpose(1, 2) for part in cut.unbind(2))
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from nlp_course.decoding_processors import Processor, check_possible, processed
+from nlp_course.inference import inferring
 
 # The course's interface of language models: (ids, state) → (logits, state).
 LanguageModel: TypeAlias = Callable[[Tensor, Any], tuple[Tensor, Any]]
@@ -26,15 +27,11 @@ Found = TypeVar("Found", Tensor, "Beams")
 
 
 def _inferring(search: Callable[Arguments, Found]) -> Callable[Arguments, Found]:
-    """A search without gradients, and without what torch otherwise notes of every tensor.
-
-    That makes it faster by a tenth. A model could not be trained on tensors made so: what is
-    returned are copies, as any others.
-    """
+    """A search that runs inside `inferring`, and gives copies, which one may train on."""
 
     @wraps(search)
     def run(*arguments: Arguments.args, **named: Arguments.kwargs) -> Found:
-        with torch.inference_mode():
+        with inferring(arguments[0] if arguments else named["model"]):
             found = search(*arguments, **named)
         return found.clone() if isinstance(found, Tensor) else Beams(*(x.clone() for x in found))
 
