@@ -6,8 +6,8 @@ PEERS names the folder in which nanoGPT lies, as nanoGPT/model.py; without it on
 GPT-2 is compared. All have nanoGPT's settings for a CPU: batches of 12 blocks of 64 characters of
 tiny Shakespeare, 128 numbers in a vector, 4 heads, 4 layers, no dropout. nanoGPT and the course
 beside it have no biases and the exact GELU; Hugging Face and the course beside it have biases and
-GPT-2's GELU, and begin with the same weights. AdamW is torch's own for all, fused. Then the same for a
-larger one: 6 layers, 6 heads, 384 numbers, 4 blocks of 256.
+GPT-2's GELU, and begin with the same weights. AdamW is torch's own for all, fused. Then the same
+for a larger one: 6 layers, 6 heads, 384 numbers, 4 blocks of 256.
 
 The smaller one's weights, as Hugging Face's side has trained them, then generate 200 characters by
 `generate` and by `decoding`, which must be the same. In every round one side runs after the other,

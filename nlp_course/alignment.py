@@ -20,7 +20,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nlp_course.decoding import LanguageModel
+from nlp_course.decoding import LanguageModel, select_rows
 from nlp_course.transformer import Stack, TransformerLM
 
 # Prompts and answers to a number for each answer: a `RewardModel`, or a rule.
@@ -42,15 +42,22 @@ def answer_mask(answers: Int[Tensor, "batch answer"], stop: int) -> Bool[Tensor,
 def answer_log_probabilities(
     model: LanguageModel,
     prompts: Int[Tensor, "batch prompt"],
-    answers: Int[Tensor, "batch answer"],
-) -> Float[Tensor, "batch answer"]:
+    answers: Int[Tensor, "answers answer"],
+) -> Float[Tensor, "answers answer"]:
     """For each place of each answer log π(y_t | x, y_1 … y_{t−1}), with gradients.
 
     What stands after an answer's end is scored like the rest: leave it out with `answer_mask`.
 
+    Parameters
+    ----------
+    model : π
+    prompts : x
+    answers : y, one for each prompt; or several, first one for each, then a second for each, and so
+        on: then each prompt is read once for all of its answers
+
     Raises
     ------
-    ValueError : a prompt or an answer without tokens.
+    ValueError : a prompt or an answer without tokens, or prompts with more answers than others.
 
     Examples
     --------
@@ -59,18 +66,28 @@ def answer_log_probabilities(
     tensor([[0.2500, 0.2500]])
     """
     _check(prompts, answers)
-    logits, _ = model(torch.cat([prompts, answers[:, :-1]], dim=1), None)
-    log_p = torch.log_softmax(logits[:, prompts.shape[1] - 1 :], dim=-1)  # (batch, answer, V)
+    if len(answers) == len(prompts) or answers.shape[1] == 1:
+        repeated = prompts.repeat(len(answers) // len(prompts), 1)
+        logits, _ = model(torch.cat([repeated, answers[:, :-1]], dim=1), None)
+        logits = logits[:, prompts.shape[1] - 1 :]
+    else:
+        first, state = model(prompts, None)
+        rows = torch.arange(len(answers), device=answers.device) % len(prompts)
+        later, _ = model(answers[:, :-1], select_rows(state, rows))
+        logits = torch.cat([first[rows, -1:], later], dim=1)
+    log_p = torch.log_softmax(logits, dim=-1)  # (answers, answer, V)
     return log_p.gather(2, answers[:, :, None])[:, :, 0]
 
 
 def sequence_log_probability(
     model: LanguageModel,
     prompts: Int[Tensor, "batch prompt"],
-    answers: Int[Tensor, "batch answer"],
+    answers: Int[Tensor, "answers answer"],
     stop: int,
-) -> Float[Tensor, "batch"]:
+) -> Float[Tensor, "answers"]:
     """For each answer log π(y | x): the sum over its tokens, stop counted, and nothing else.
+
+    Parameters and errors are those of `answer_log_probabilities`.
 
     Examples
     --------
@@ -387,3 +404,7 @@ def _check(prompts: Tensor, answers: Tensor) -> None:
     for name, ids in (("prompt", prompts), ("answer", answers)):
         if ids.shape[1] == 0:
             raise ValueError(f"a {name} needs at least one token: give START or stop")
+    if len(answers) % len(prompts):
+        raise ValueError(
+            f"each prompt needs as many answers, got {len(answers)} for {len(prompts)} prompts"
+        )

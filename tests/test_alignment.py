@@ -82,6 +82,35 @@ def test_log_probability_of_an_answer_is_that_of_reading_it_token_by_token():
     assert found.item() == pytest.approx(total, abs=1e-12)
 
 
+def read_token_by_token():
+    """A recurrent network, whose state is not a cache."""
+    set_seed(0)
+    return RecurrentLM(V, 8, 8).double()
+
+
+@pytest.mark.parametrize("make", [tiny, read_token_by_token])
+@pytest.mark.parametrize("length", [1, 2, 5])
+@pytest.mark.parametrize("several", [2, 3])
+def test_a_prompt_read_once_for_several_answers_gives_the_same(make, length, several):
+    generator = torch.Generator().manual_seed(0)
+    prompts = torch.randint(V, (4, 3), generator=generator)
+    answers = torch.randint(V, (4 * several, length), generator=generator)
+    gradients = []
+    for repeated in (prompts, prompts.repeat(several, 1)):
+        model = make()
+        log_p = sequence_log_probability(model, repeated, answers, STOP)
+        (log_p * torch.arange(len(answers))).sum().backward()
+        gradients.append([log_p, *(parameter.grad for parameter in model.parameters())])
+    for once, often in zip(*gradients, strict=True):
+        assert_close(once, often)
+
+
+def test_prompts_with_more_answers_than_others_are_refused():
+    prompts, answers = torch.tensor([[1], [2]]), torch.tensor([[1, 2]] * 3)
+    with pytest.raises(ValueError, match="as many answers, got 3 for 2 prompts"):
+        answer_log_probabilities(tiny(), prompts, answers)
+
+
 @given(seed=seeds)
 @settings(max_examples=20)
 def test_what_stands_after_an_answers_end_changes_nothing(seed):
