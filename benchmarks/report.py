@@ -85,6 +85,11 @@ def _sections(records: Sequence[Record]) -> Iterator[str]:
         "or, where there is no peer, the most that a figure may be.\n"
     )
     yield table(rows)
+    short = [row for row in rows if row.reached is False]
+    if short:
+        yield "## Goals that are not reached, and why\n"
+        yield from (f"- {_name(row)}: {row.why or 'no reason is known'}." for row in short)
+        yield ""
     yield "## What else was found\n"
     yield from (f"- {_name(row)}: {row.note}." for row in rows if row.note and not row.absent)
     yield "\n## When and with what\n"

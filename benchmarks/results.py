@@ -40,6 +40,7 @@ class Row(NamedTuple):
     goal : the ratio that is wanted at least; without a peer, what `ours` may be at most
     rounds : how often both were measured, in turn; 0 where the peer is absent
     note : what else tells whether the comparison is fair; how to get a peer that is absent
+    why : what keeps the ratio below the goal, where it does not reach it, and what was tried
     """
 
     work: str
@@ -51,6 +52,7 @@ class Row(NamedTuple):
     goal: float | None
     rounds: int
     note: str = ""
+    why: str = ""
 
     @property
     def absent(self) -> bool:
@@ -125,12 +127,14 @@ def compared(
     *,
     rate: bool = False,
     note: str = "",
+    why: str = "",
 ) -> Row:
     """A row from the figures of each round.
 
     Parameters
     ----------
     rate : the figures say how much is done in a time, not how long it takes
+    why : what would keep the ratio below the goal, and what was tried
 
     Raises
     ------
@@ -145,7 +149,7 @@ def compared(
         raise ValueError(f"{work}: {len(ours)} rounds of ours, {len(theirs)} of {peer}'s")
     ratios = np.divide(ours, theirs) if rate else np.divide(theirs, ours)
     figures = (_median(ours), _median(theirs), unit, _median(ratios))
-    return Row(work, peer, *figures, goal, len(ours), note)
+    return Row(work, peer, *figures, goal, len(ours), note, why)
 
 
 def bounded(

@@ -28,6 +28,8 @@ from nlp_course.alignment import (  # noqa: E402
     reward_loss,
     sequence_log_probability,
 )
+from nlp_course.ngram import language_vocabulary  # noqa: E402
+from nlp_course.recurrent_lm import RecurrentLM  # noqa: E402
 from nlp_course.training import evaluate, set_seed, shuffled, train  # noqa: E402
 from nlp_course.transformer import Settings, TransformerLM  # noqa: E402
 
@@ -82,19 +84,19 @@ def test_log_probability_of_an_answer_is_that_of_reading_it_token_by_token():
     assert found.item() == pytest.approx(total, abs=1e-12)
 
 
-def read_token_by_token():
-    """A recurrent network, whose state is not a cache."""
+def recurrent():
+    """A model whose state is not a cache."""
     set_seed(0)
-    return RecurrentLM(V, 8, 8).double()
+    return RecurrentLM(language_vocabulary([["a", "b"]], min_count=1), dimension=8).double()
 
 
-@pytest.mark.parametrize("make", [tiny, read_token_by_token])
+@pytest.mark.parametrize("make", [tiny, recurrent])
 @pytest.mark.parametrize("length", [1, 2, 5])
 @pytest.mark.parametrize("several", [2, 3])
 def test_a_prompt_read_once_for_several_answers_gives_the_same(make, length, several):
     generator = torch.Generator().manual_seed(0)
-    prompts = torch.randint(V, (4, 3), generator=generator)
-    answers = torch.randint(V, (4 * several, length), generator=generator)
+    prompts = torch.randint(3, 5, (4, 3), generator=generator)
+    answers = torch.randint(3, 5, (4 * several, length), generator=generator)
     gradients = []
     for repeated in (prompts, prompts.repeat(several, 1)):
         model = make()
