@@ -52,18 +52,21 @@ class PairCounts:
     words : symbols of each word, as ids
     frequencies : how often each word was seen
     counts : of each pair Σ_words frequency · occurrences in the word; 0 where it has gone
-    places : numbers of the words that have the pair, and maybe of some that had it
+    places : numbers of the words that have the pair, and maybe of some that had it; one that has it
+        more than once may stand there as often
     """
 
     def __init__(self, words: Iterable[list[int]], frequencies: Iterable[int]) -> None:
         self.words = list(words)
         self.frequencies = list(frequencies)
         self.counts: defaultdict[Pair, int] = defaultdict(int)
-        self.places: defaultdict[Pair, set[int]] = defaultdict(set)
-        for number, symbols in enumerate(self.words):
+        self.places: defaultdict[Pair, list[int]] = defaultdict(list)
+        for number, (symbols, frequency) in enumerate(
+            zip(self.words, self.frequencies, strict=True)
+        ):
             for pair in pairwise(symbols):
-                self.counts[pair] += self.frequencies[number]
-                self.places[pair].add(number)
+                self.counts[pair] += frequency
+                self.places[pair].append(number)
 
     def merge(self, pair: Pair, new: int) -> tuple[set[Pair], int]:
         """Write `new` for the pair, from left to right in each word, and mend the counts.
@@ -99,7 +102,7 @@ class PairCounts:
             times = sum(map(frequency, where))
             self.counts[lost] -= times
             self.counts[made] += times
-            self.places[made].update(where)
+            self.places[made].extend(where)
         self.counts[pair] = 0
         return {made for _, made, _ in changes}, merged
 
