@@ -61,6 +61,11 @@ TRIED = (
     "their gradients are put together in one copy, not two, which takes 1 to 2 % off a step; AdamW "
     "fused, which takes off a tenth, on all sides"
 )
+TRIED_GENERATION = (
+    "Tried, and kept: parts of modules at hand (a seventh off), room in the cache for further "
+    "tokens, one draw without checks, beams that stay where they are; tried, and not: modules "
+    "called without their hooks, since some may be there"
+)
 LENGTH = 256
 STEPS = 3  # of training in a round
 PROMPT = 16
@@ -240,6 +245,46 @@ def compare_training(
     return [same_weights, no_biases], theirs
 
 
+@torch.inference_mode()
+def flat(model: TransformerLM, prompt: Tensor, new: int) -> Tensor:
+    """Greedy search as one loop of calls of torch, for this one kind of model and one text.
+
+    No modules, cache, checks, processors or stops: what is left is what torch takes.
+    """
+    size, heads = model.settings.dimension, model.settings.heads
+    layers = [
+        (
+            (block.attention_norm.weight, block.attention_norm.bias),
+            (block.attention.project.weight, block.attention.project.bias),
+            (block.attention.output.weight, block.attention.output.bias),
+            (block.feed_forward_norm.weight, block.feed_forward_norm.bias),
+            (block.feed_forward.widen.weight, block.feed_forward.widen.bias),
+            (block.feed_forward.narrow.weight, block.feed_forward.narrow.bias),
+            torch.zeros(2, 1, heads, prompt.shape[1] + new, size // heads),
+        )
+        for block in model.stack.blocks
+    ]
+    last = model.stack.last_norm.weight, model.stack.last_norm.bias
+    places, words = model.stack.position.vectors, model.embedding.weight
+    ids, begin, found = prompt[0], 0, []
+    for _ in range(new):
+        end = begin + len(ids)
+        x = words[ids] + places[begin:end]  # (time, d)
+        for norm, project, output, second_norm, widen, narrow, memory in layers:
+            projected = F.linear(F.layer_norm(x, (size,), *norm), *project)
+            q, k, v = projected.view(1, len(ids), 3, heads, -1).transpose(1, 3).unbind(2)
+            memory[0, :, :, begin:end], memory[1, :, :, begin:end] = k, v
+            keys, values = memory[:, :, :, :end]
+            mixed = F.scaled_dot_product_attention(q, keys, values, is_causal=begin == 0)
+            x = x + F.linear(mixed.transpose(1, 2).reshape(len(ids), size), *output)
+            hidden = F.linear(F.layer_norm(x, (size,), *second_norm), *widen)
+            x = x + F.linear(F.gelu(hidden, approximate="tanh"), *narrow)
+        ids = F.linear(F.layer_norm(x[-1:], (size,), *last), words).argmax(dim=-1)
+        found.append(ids)
+        begin = end
+    return torch.stack(found, dim=1)
+
+
 def compare_generation(theirs: nn.Module, ids: np.ndarray, new: int, rounds: int) -> list[Row]:
     """Write on with both in turn, print times and whether the texts are the same; the rows."""
     theirs.eval()
@@ -270,6 +315,17 @@ def compare_generation(theirs: nn.Module, ids: np.ndarray, new: int, rounds: int
             lambda: decoding.beam_search(ours, prompt, new, 4).ids[:, 0],
         ),
     }
+    bare, taken = flat(ours, prompt, new), []
+    for _ in range(rounds):
+        start = time.process_time()
+        flat(ours, prompt, new)
+        taken.append(time.process_time() - start)
+    same = "the same" if torch.equal(bare, decoding.greedy(ours, prompt, new)) else "OTHER"
+    why = (
+        f"one loop of the same calls of torch, of {same} tokens, without modules, cache, checks "
+        f"and choices, greedy, takes {results.written(np.median(taken))} s; what any model and "
+        f"any search need comes on top. {TRIED_GENERATION}"
+    )
     print(f"\n{f'{new} characters':26}{'Hugging Face':>14}{'course':>10}{'same':>8}")
     rows = []
     for name, (peer, course) in ways.items():
@@ -296,6 +352,7 @@ def compare_generation(theirs: nn.Module, ids: np.ndarray, new: int, rounds: int
                 "s",
                 GOAL_GENERATION,
                 note=f"the tokens are {'' if same else 'NOT '}the same",
+                why=why,
             )
         )
     return rows

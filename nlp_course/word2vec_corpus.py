@@ -362,13 +362,15 @@ def train_epoch(
         for batch in blocks_of(stream, settings.window, words, rng):
             left = 1.0 - (epoch + done / len(stream.words)) / settings.epochs
             loss = step(model, batch.examples, settings.learning_rate * max(left, 1e-4), rng)
-            if not np.isfinite(loss.total):
-                raise FloatingPointError(
-                    f"training diverged in epoch {epoch + 1}: choose a learning_rate below "
-                    f"{settings.learning_rate}"
-                )
             total, number, done = total + loss.total, number + loss.number, done + batch.words
+            if not np.isfinite(total):
+                break
             update(batch.words * len(corpus.words) / len(stream.words))
+    if not (np.isfinite(total) and np.isfinite(model.center).all()):
+        raise FloatingPointError(
+            f"training diverged in epoch {epoch + 1}: choose a learning_rate below "
+            f"{settings.learning_rate}"
+        )
     return StepLoss(total, number)
 
 

@@ -62,21 +62,40 @@ class NoiseTable:
         return self.words[rng.integers(0, len(self.words), shape)]
 
 
+class Answers(NamedTuple):
+    """Yes-or-no answers to questions of which some count more than others.
+
+    error : y − p, what is right minus what is believed
+    weight : how much a question counts
+    """
+
+    error: Float[np.ndarray, "block row column"]
+    weight: Float[np.ndarray, "block row column"]
+
+    def loss(self) -> float:
+        """J = Σ weight · (−log likelihood), in nats: a tenth of a step's time, if it is asked for.
+
+        A term is at most 16: the loss tells how training goes, and single precision has no more.
+        """
+        likelihood = np.maximum(1.0 - np.abs(self.error), np.float32(1e-7))
+        return -float(np.vdot(self.weight, np.log(likelihood)))
+
+
 class BlockGradients(NamedTuple):
-    """−∂J/∂v and −∂J/∂u for every place of a batch of blocks, and the summed loss J."""
+    """−∂J/∂v and −∂J/∂u for every place of a batch of blocks, and the answers that J judges."""
 
     center: Float[np.ndarray, "block center d"]
     outside: Float[np.ndarray, "block column_and_noise d"]
-    loss: float
+    answers: Answers
 
 
 class CBOWBlockGradients(NamedTuple):
-    """−∂J/∂v and −∂J/∂u for every place of a batch of blocks, and the summed loss J."""
+    """−∂J/∂v and −∂J/∂u for every place of a batch of blocks, and the answers that J judges."""
 
     context: Float[np.ndarray, "block column d"]
     target: Float[np.ndarray, "block center d"]
     noise: Float[np.ndarray, "block noise d"]
-    loss: float
+    answers: Answers
 
 
 def skipgram_gradients(
@@ -112,18 +131,9 @@ def skipgram_gradients(
     scores = outside @ center.swapaxes(1, 2).copy()  # (block, column_and_noise, center)
     error = -1.0 / (1.0 + np.exp(-scores))
     error[:, :columns] += 1.0
-    loss = binary_loss(error, weight)
-    error *= weight
-    return BlockGradients(error.swapaxes(1, 2) @ outside, error @ center, loss)
-
-
-def binary_loss(error: Float[np.ndarray, "*shape"], weight: Float[np.ndarray, "*shape"]) -> float:
-    """Σ weight · (−log likelihood) of yes-or-no answers, from the errors y − p, in nats.
-
-    A term is at most 16: the loss tells how training goes, and single precision has no more.
-    """
-    likelihood = np.maximum(1.0 - np.abs(error), np.float32(1e-7))
-    return -float(np.vdot(weight, np.log(likelihood)))
+    slope = error * weight  # −∂J/∂score
+    answers = Answers(error, weight)
+    return BlockGradients(slope.swapaxes(1, 2) @ outside, slope @ center, answers)
 
 
 def cbow_gradients(
@@ -162,15 +172,14 @@ def cbow_gradients(
 
     error = -1.0 / (1.0 + np.exp(-scores))
     error[..., 0] += 1.0
-    loss = binary_loss(error, weight)
-    error *= weight
-    positive, negative = error[..., :1], error[..., 1:]
+    slope = error * weight  # −∂J/∂score
+    positive, negative = slope[..., :1], slope[..., 1:]
     mean_gradient = positive * target + negative @ noise  # (block, center, d)
     return CBOWBlockGradients(
         context=share.swapaxes(1, 2) @ mean_gradient,
         target=positive * mean,
         noise=negative.swapaxes(1, 2) @ mean,
-        loss=loss,
+        answers=Answers(error, weight),
     )
 
 
@@ -264,7 +273,8 @@ def train_skipgram(
     model = initial_model(len(counts), len(counts), dimension, rng)
     terms = corpus.mean_window() * (1 + negatives)
     words = words_per_step(settings, corpus.top_share(), terms)
-    step = partial(skipgram_step, noise=noise, negatives=negatives)
+    told = on_epoch is not None
+    step = partial(skipgram_step, noise=noise, negatives=negatives, told=told)
     return train(corpus, model, step, words, rng)
 
 
@@ -276,8 +286,12 @@ def skipgram_step(
     *,
     noise: NoiseTable,
     negatives: int,
+    told: bool,
 ) -> StepLoss:
-    """Move the vectors of some blocks, in place, by their gradients times the learning rate."""
+    """Move the vectors of some blocks, in place, by their gradients times the learning rate.
+
+    The loss is 0 where nobody is to be told of it.
+    """
     shared = noise.draw((len(blocks.center), SHARED_NOISE), rng)
     outside = np.concatenate([blocks.column, shared], axis=1)  # (block, column_and_noise)
     gradients = skipgram_gradients(
@@ -288,7 +302,7 @@ def skipgram_step(
     )
     scatter_add(model.center, blocks.center, gradients.center, rate)
     scatter_add(model.outside, outside, gradients.outside, rate)
-    return StepLoss(gradients.loss, float(blocks.inside.sum()))
+    return StepLoss(gradients.answers.loss() if told else 0.0, float(blocks.inside.sum()))
 
 
 def train_cbow(
@@ -346,7 +360,9 @@ def train_cbow(
     noise = NoiseTable(noise_distribution(counts, noise_power))
     model = initial_model(len(counts), len(counts), dimension, rng)
     words = words_per_step(settings, corpus.top_share(), 1.0 + negatives)
-    return train(corpus, model, partial(cbow_step, noise=noise, negatives=negatives), words, rng)
+    told = on_epoch is not None
+    step = partial(cbow_step, noise=noise, negatives=negatives, told=told)
+    return train(corpus, model, step, words, rng)
 
 
 def cbow_step(
@@ -357,8 +373,12 @@ def cbow_step(
     *,
     noise: NoiseTable,
     negatives: int,
+    told: bool,
 ) -> StepLoss:
-    """Move the vectors of some blocks, in place, by their gradients times the learning rate."""
+    """Move the vectors of some blocks, in place, by their gradients times the learning rate.
+
+    The loss is 0 where nobody is to be told of it.
+    """
     shared = noise.draw((len(blocks.center), SHARED_NOISE), rng)
     gradients = cbow_gradients(
         model.center.take(blocks.column, axis=0),
@@ -374,7 +394,8 @@ def cbow_step(
         np.concatenate([gradients.target, gradients.noise], axis=1),
         rate,
     )
-    return StepLoss(gradients.loss, float(blocks.inside.any(axis=2).sum()))
+    number = float(blocks.inside.any(axis=2).sum())
+    return StepLoss(gradients.answers.loss() if told else 0.0, number)
 
 
 def check_negatives(negatives: int) -> None:

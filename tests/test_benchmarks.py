@@ -154,6 +154,23 @@ def test_a_page_says_machine_versions_day_settings_and_notes():
     assert "- work: the same on both sides." in page
 
 
+def test_only_goals_that_are_not_reached_have_their_reason_in_the_page():
+    rows = [
+        results.compared("fast", "b", [1.0], [3.0], "s", 2.0, why="never seen"),
+        results.compared("slow", "b", [1.0], [1.0], "s", 2.0, why="it waits for the disk"),
+        results.compared("slower", "b", [2.0], [1.0], "s", 2.0),
+        results.compared("slowest", "b", [3.0], [1.0], "s", why="there is no goal"),
+    ]
+    page = report.page([record("one", "2026-01-01 00:00", *rows)])
+    said = page.partition("## Goals that are not reached, and why\n\n")[2].partition("\n##")[0]
+    assert said.strip().splitlines() == [
+        "- slow, beside b: it waits for the disk.",
+        "- slower, beside b: no reason is known.",
+    ]
+    reached = report.page([record("one", "2026-01-01 00:00", rows[0])])
+    assert "not reached" not in reached
+
+
 @pytest.mark.parametrize("law", [-1.0, 1.0, 2.0])
 def test_the_slope_of_a_power_is_its_exponent(law):
     assert curve(law).slope == pytest.approx(law)
@@ -181,6 +198,12 @@ def test_the_committed_table_is_what_the_committed_records_give():
     assert report.together(records)[1] == []
     plots = {report.plot_name(curve) for record in records for curve in record.curves}
     assert {path.name for path in HERE.glob("growth-*.svg")} == plots
+
+
+def test_every_committed_row_below_its_goal_says_why():
+    records = results.loads((HERE / "results.json").read_text("utf-8"))
+    below = [row for each in records for row in each.rows if row.reached is False]
+    assert [row.work for row in below if not row.why] == []
 
 
 def test_the_page_of_the_book_begins_where_the_table_says():
