@@ -128,8 +128,16 @@ def _cells(row: Row) -> tuple[str, ...]:
         f"{results.written(figure)} {row.unit}" if figure is not None else ""
         for figure in (row.ours, row.theirs)
     )
-    ratio = "" if row.ratio is None else f"{row.ratio:.{2 if row.ratio < 10 else 0}f}"
+    ratio = "" if row.ratio is None else f"{row.ratio:.{_digits(row)}f}"
     return (row.work, row.peer or "–", ours, theirs, ratio, _goal(row), str(row.rounds))
+
+
+def _digits(row: Row) -> int:
+    """Behind the point: two, or where a ratio would look like its goal, three."""
+    if row.ratio >= 10:
+        return 0
+    near = row.goal is not None and abs(row.ratio - row.goal) < 0.01
+    return 3 if near else 2
 
 
 def _goal(row: Row) -> str:
@@ -146,7 +154,8 @@ def _name(row: Row) -> str:
 def _run(record: Record) -> str:
     settings = " ".join(f"{name} {value}" for name, value in record.settings.items())
     peers = ", ".join(f"{name} {version}" for name, version in record.peers.items())
-    parts = (f"{record.date} UTC", f"{record.minutes:g} minutes", settings, peers)
+    source = f"commit {record.commit}" if record.commit else ""
+    parts = (f"{record.date} UTC", source, f"{record.minutes:g} minutes", settings, peers)
     return f"- `{record.subject}`: {'; '.join(filter(None, parts))}"
 
 

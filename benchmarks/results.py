@@ -104,6 +104,7 @@ class Record(NamedTuple):
     settings : what the command line said, or leaves as it is
     machine, versions : rows of records that differ in them do not belong into one table
     peers : versions of those that were measured
+    commit : of the course; with a + where files differed from it
     """
 
     subject: str
@@ -115,6 +116,7 @@ class Record(NamedTuple):
     peers: dict[str, str]
     rows: list[Row]
     curves: list[Curve]
+    commit: str = ""
 
 
 def compared(
@@ -218,6 +220,7 @@ def finish(
         peers or {},
         list(rows),
         list(curves),
+        commit(),
     )
     options.record.parent.mkdir(parents=True, exist_ok=True)
     options.record.write_text(dumps([record]), encoding="utf-8")
@@ -283,6 +286,13 @@ def installed(*names: str) -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             continue
     return found
+
+
+def commit() -> str:
+    """The course's, with a + where its files differ from it; "" outside a checkout of git."""
+    command = ["git", "-C", str(ROOT), "describe", "--always", "--exclude=*", "--dirty=+"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.stdout.strip()
 
 
 def checked_out(name: str, *parts: str) -> dict[str, str]:

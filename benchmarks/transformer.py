@@ -45,7 +45,7 @@ nanoGPT is not there, and is left out. To have it, clone it and name the folder 
     PEERS=~/peers python -m benchmarks --only transformer"""
 HUGGING_FACE, NANOGPT = "Hugging Face GPT-2", "nanoGPT"
 GOAL_HUGGING_FACE, GOAL_NANOGPT, GOAL_GENERATION = 1.25, 1.0, 2.5
-# Where torch computes: what of a step is in these, no code of ours can make shorter.
+# Operations in which torch computes, and which any such model has to call.
 KERNELS = (
     "mm",
     "scaled_dot",
@@ -72,7 +72,7 @@ PROMPT = 16
 
 
 class Kernels(NamedTuple):
-    """What torch's own code does in a step: how many calls, and their share of the time."""
+    """What `KERNELS` do in a step: how many calls, and their share of the profiled time."""
 
     calls: int
     share: float
@@ -156,10 +156,9 @@ def kernels(step: Callable[[Tensor, Tensor], float], inputs: Tensor, targets: Te
         if operation.key.startswith("aten::") and any(name in operation.key for name in KERNELS)
     ]
     everything = sum(operation.self_cpu_time_total for operation in operations)
-    # Some only hand on to another of them, in no time of their own.
-    working = [operation.count for operation in inside if operation.self_cpu_time_total > 0]
     return Kernels(
-        sum(working), sum(operation.self_cpu_time_total for operation in inside) / everything
+        sum(operation.count for operation in inside),
+        sum(operation.self_cpu_time_total for operation in inside) / everything,
     )
 
 
@@ -181,7 +180,10 @@ def compare_training(
         ),
     )
     sides = {
-        "Hugging Face": stepper(theirs, lambda x, y: cross_entropy(theirs(x).logits, y)),
+        # Its Trainer keeps no cache either.
+        "Hugging Face": stepper(
+            theirs, lambda x, y: cross_entropy(theirs(x, use_cache=False).logits, y)
+        ),
         "course": stepper(same, lambda x, y: cross_entropy(same(x)[0], y)),
         "course, no biases": stepper(plain, lambda x, y: cross_entropy(plain(x)[0], y)),
     }
@@ -220,8 +222,9 @@ def compare_training(
         GOAL_HUGGING_FACE,
         note=f"losses from the same weights apart by at most {apart:.0e}",
         why=(
-            f"{inside['course'].share:.0%} of the course's step is time of torch's own products, "
-            f"attention, norms, GELU, loss and AdamW, which the peer has to wait for, too. {TRIED}"
+            f"of the time that torch's profiler finds in operations of the course's step, "
+            f"{inside['course'].share:.0%} is in products, attention, norms, GELU, loss and AdamW, "
+            f"which the peer has to wait for, too. {TRIED}"
         ),
     )
     if module is None:
@@ -235,11 +238,11 @@ def compare_training(
             "ms",
             GOAL_NANOGPT,
             why=(
-                "both do the same: torch's profiler finds "
-                f"{inside['course, no biases'].calls} calls of its products, attention, norms, "
-                f"GELU, loss and AdamW in the course's step and {inside['nanoGPT'].calls} in the "
-                f"peer's, and they take {inside['course, no biases'].share:.0%} of the course's "
-                f"time. {TRIED}"
+                f"torch's profiler counts {inside['course, no biases'].calls} operations for "
+                "products, attention, norms, GELU, loss and AdamW in the course's step and "
+                f"{inside['nanoGPT'].calls} in the peer's; they have "
+                f"{inside['course, no biases'].share:.0%} of the time that it finds in operations "
+                f"of the course's step. {TRIED}"
             ),
         )
     return [same_weights, no_biases], theirs
@@ -249,7 +252,7 @@ def compare_training(
 def flat(model: TransformerLM, prompt: Tensor, new: int) -> Tensor:
     """Greedy search as one loop of calls of torch, for this one kind of model and one text.
 
-    No modules, cache, checks, processors or stops: what is left is what torch takes.
+    Keys and values have their places, and that is all: no modules, checks, processors or stops.
     """
     size, heads = model.settings.dimension, model.settings.heads
     layers = [
@@ -322,9 +325,9 @@ def compare_generation(theirs: nn.Module, ids: np.ndarray, new: int, rounds: int
         taken.append(time.process_time() - start)
     same = "the same" if torch.equal(bare, decoding.greedy(ours, prompt, new)) else "OTHER"
     why = (
-        f"one loop of the same calls of torch, of {same} tokens, without modules, cache, checks "
-        f"and choices, greedy, takes {results.written(np.median(taken))} s; what any model and "
-        f"any search need comes on top. {TRIED_GENERATION}"
+        f"greedy search as one loop of the same calls of torch, for this model alone, with {same} "
+        f"tokens, takes {results.written(np.median(taken))} s; what other models and searches "
+        f"need comes on top. {TRIED_GENERATION}"
     )
     print(f"\n{f'{new} characters':26}{'Hugging Face':>14}{'course':>10}{'same':>8}")
     rows = []

@@ -404,7 +404,7 @@ def _check(prompts: Tensor, answers: Tensor) -> None:
     for name, ids in (("prompt", prompts), ("answer", answers)):
         if ids.shape[1] == 0:
             raise ValueError(f"a {name} needs at least one token: give START or stop")
-    if len(answers) % len(prompts):
+    if len(prompts) == 0 or len(answers) % len(prompts):
         raise ValueError(
             f"each prompt needs as many answers, got {len(answers)} for {len(prompts)} prompts"
         )

@@ -20,6 +20,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 FORMAT = "nlp_course.checkpoint.1"
+WAYS = ("fused", "foreach", "capturable")  # how an optimiser's step is computed, not what
 
 
 def save(
@@ -87,7 +88,14 @@ def load(
         raise ValueError(f"{path} is not a checkpoint of this training loop")
     differences = [
         *weights_that_differ(content["model"], model.state_dict()),
-        *_settings_that_differ(content["settings"], dict(settings) | _described(model, optimizer)),
+        *_settings_that_differ(
+            {
+                name: value
+                for name, value in content["settings"].items()
+                if name.partition(" of group ")[0] not in WAYS
+            },
+            dict(settings) | _described(model, optimizer),
+        ),
     ]
     if differences:
         raise ValueError(
@@ -106,7 +114,7 @@ def _described(model: nn.Module, optimizer: Optimizer) -> dict[str, Any]:
     """What the optimiser is, and what it trains: its memory is kept by position, not by name."""
     changing = ("params", "lr")  # the schedule moves the rate; initial_lr is what it moves from
     groups = [
-        {name: value for name, value in group.items() if name not in changing}
+        {name: value for name, value in group.items() if name not in (*changing, *WAYS)}
         | {"parameters": len(group["params"])}
         for group in optimizer.param_groups
     ]

@@ -31,7 +31,7 @@ def _inferring(search: Callable[Arguments, Found]) -> Callable[Arguments, Found]
 
     @wraps(search)
     def run(*arguments: Arguments.args, **named: Arguments.kwargs) -> Found:
-        with inferring(arguments[0] if arguments else named["model"]):
+        with inferring(arguments[0] if arguments else named.get("model")):
             found = search(*arguments, **named)
         return found.clone() if isinstance(found, Tensor) else Beams(*(x.clone() for x in found))
 
@@ -105,6 +105,7 @@ def sample(
         # p_i and ring after exponentially distributed times, i is the first with probability p_i.
         probability = torch.softmax(logits, dim=-1)
         waits = torch.empty_like(probability).exponential_(generator=generator)
+        waits.clamp_(min=torch.finfo(waits.dtype).tiny)  # a wait of 0 would let anything be first
         return (probability / waits).argmax(dim=-1)
 
     return _continued(model, ids, length, drawn, processors, stop, state)

@@ -24,8 +24,8 @@ def inferring(model: object) -> Iterator[None]:
 
     Notes
     -----
-    A tensor made inside cannot be trained on: copy what you return. A parameter that is replaced
-    inside, and not changed in place, is replaced here, too; afterwards all is as it was.
+    A tensor made inside cannot be trained on: copy what you return. Do not take parts away from a
+    module inside, nor copy it: the attributes would stay.
 
     Examples
     --------
@@ -37,13 +37,13 @@ def inferring(model: object) -> Iterator[None]:
     False
     """
     modules = list(model.modules()) if isinstance(model, nn.Module) else []
+    parts = [(vars(module), {**module._parameters, **module._modules}) for module in modules]
     try:
-        for module in modules:
-            vars(module).update(module._parameters)
-            vars(module).update(module._modules)
+        for attributes, found in parts:
+            attributes.update(found)
         with torch.inference_mode():
             yield
     finally:
-        for module in modules:
-            for name in (*module._parameters, *module._modules):
-                vars(module).pop(name, None)
+        for attributes, found in parts:
+            for name in found:
+                attributes.pop(name, None)

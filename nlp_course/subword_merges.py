@@ -52,8 +52,7 @@ class PairCounts:
     words : symbols of each word, as ids
     frequencies : how often each word was seen
     counts : of each pair Σ_words frequency · occurrences in the word; 0 where it has gone
-    places : numbers of the words that have the pair, and maybe of some that had it; one that has it
-        more than once may stand there as often
+    places : numbers of the words that have the pair, some maybe twice, and of some that had it
     """
 
     def __init__(self, words: Iterable[list[int]], frequencies: Iterable[int]) -> None:

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeAlias
 
@@ -132,6 +132,7 @@ class Corpus:
 
     def parts(self, number: int) -> list[Corpus]:
         """The corpus cut between sentences into about equal parts, of which some may be empty."""
+        quiet = replace(self.settings, progress=False, on_epoch=None)  # that is for the whole
         places = np.linspace(0, len(self.words), number + 1).astype(np.int64)[1:-1]
         ends = np.searchsorted(self.sentence, self.sentence[places])  # where its sentence begins
         parts = []
@@ -139,7 +140,7 @@ class Corpus:
             np.split(self.words, ends), np.split(self.sentence, ends), strict=True
         ):
             part = copy(self)
-            part.words, part.sentence = words, sentence
+            part.words, part.sentence, part.settings = words, sentence, quiet
             parts.append(part)
         return parts
 
@@ -325,7 +326,7 @@ def train(
 
     Raises
     ------
-    FloatingPointError : the loss is no longer finite.
+    FloatingPointError : the loss, or at the end of an epoch a vector, is no longer finite.
     """
     settings = corpus.settings
     bar = tqdm(
@@ -366,7 +367,10 @@ def train_epoch(
             if not np.isfinite(total):
                 break
             update(batch.words * len(corpus.words) / len(stream.words))
-    if not (np.isfinite(total) and np.isfinite(model.center).all()):
+    finite = np.isfinite(total) and all(
+        np.isfinite(vectors).all() for vectors in (model.center, model.outside)
+    )
+    if not finite:
         raise FloatingPointError(
             f"training diverged in epoch {epoch + 1}: choose a learning_rate below "
             f"{settings.learning_rate}"
@@ -380,11 +384,12 @@ def _train_together(
     """Several processes, each with a part of the corpus, change the same vectors.
 
     Nobody waits for anybody but at the end of an epoch. Where two move a row at the same moment,
-    one of the moves is lost, which is rare and does little harm: Hogwild.
+    one of the moves is lost, and so little is lost by it that nobody need wait: Hogwild.
     """
     settings = corpus.settings
     parts, rngs = corpus.parts(settings.workers), rng.spawn(settings.workers)
-    with _shared(model) as shared, Parallel(settings.workers) as parallel:
+    # Threads would share Python's lock, and other machines would not see the files.
+    with _shared(model) as shared, Parallel(settings.workers, backend="loky") as parallel:
         for epoch in range(settings.epochs):
             done = parallel(
                 delayed(_train_part)(part, shared, step, words, own, epoch)

@@ -220,7 +220,7 @@ def train_skipgram(
         so that near words count more; "fixed" always uses the whole window
     seed : same seed, same vectors, with one worker
     workers : processes that train the same vectors side by side, each with its part of the corpus.
-        A second makes training nearly twice as fast where there is a processor for it
+        Where there is a processor for it, a second makes training about half as fast again
     progress : show a progress bar, in words of the corpus
     on_epoch : called after each epoch with its number from 1, the model so far (copy what you
         keep: its arrays go on being trained) and the epoch's mean loss a pair, in nats

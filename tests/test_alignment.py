@@ -111,6 +111,8 @@ def test_prompts_with_more_answers_than_others_are_refused():
     prompts, answers = torch.tensor([[1], [2]]), torch.tensor([[1, 2]] * 3)
     with pytest.raises(ValueError, match="as many answers, got 3 for 2 prompts"):
         answer_log_probabilities(tiny(), prompts, answers)
+    with pytest.raises(ValueError, match="as many answers, got 3 for 0 prompts"):
+        answer_log_probabilities(tiny(), prompts[:0], answers)
 
 
 @given(seed=seeds)

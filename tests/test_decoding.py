@@ -215,6 +215,16 @@ def test_texts_are_drawn_from_the_models_own_distribution():
     np.testing.assert_allclose(share, model.distribution(np.array([word])), atol=0.03)
 
 
+def test_a_wait_of_nothing_lets_no_forbidden_token_be_first(monkeypatch):
+    """Generators of single precision draw a 0 now and then."""
+    monkeypatch.setattr(torch.Tensor, "exponential_", lambda self, **_: self.zero_())
+
+    def model(ids, state):
+        return torch.tensor([[[-torch.inf, 0.0, -torch.inf]]]), state
+
+    assert decoding.sample(model, torch.tensor([[0]]), 1).tolist() == [[1]]
+
+
 def test_any_model_with_the_interface_can_be_sampled():
     table = MaximumLikelihood(ngram.count_ngrams(SENTENCES, VOCABULARY, order=3))
     drawn = decoding.sample(table, torch.full((3, 1), START), length=9, seed=1)

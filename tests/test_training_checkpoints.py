@@ -221,6 +221,26 @@ def test_a_checkpoint_of_another_training_is_named(batches, tmp_path, model, cha
     assert all(map(torch.equal, model.parameters(), before))
 
 
+def test_how_a_step_is_computed_makes_no_other_training(batches, tmp_path):
+    """A checkpoint of an optimiser that was not fused goes on, as it was, by its name."""
+    file = tmp_path / "run.pt"
+    model = model_with()
+    plain = torch.optim.AdamW(model.parameters(), lr=0.05, weight_decay=0.0, fused=False)
+    settings = settings_of(batches, optimizer=plain)
+    with pytest.raises(Crash):
+        training.train(
+            model, noisy_loss, batches, checkpoint=file, on_step=crash_at(12), every=3, **settings
+        )
+    named = settings_of(batches)
+    resumed = model_with()
+    training.train(resumed, noisy_loss, batches, checkpoint=file, every=3, **named)
+    unbroken = model_with()
+    again = torch.optim.AdamW(unbroken.parameters(), lr=0.05, weight_decay=0.0, fused=False)
+    training.train(unbroken, noisy_loss, batches, every=3, **settings_of(batches, optimizer=again))
+    for one, other in zip(resumed.parameters(), unbroken.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
 def test_other_frozen_parameters_are_another_training(batches, tmp_path):
     path, settings = tmp_path / "frozen.pt", settings_of(batches, epochs=1)
     training.train(model_with(), noisy_loss, batches, checkpoint=path, **settings)

@@ -1,5 +1,7 @@
 """The trainers: equal to the textbook in expectation, at the optimum where it is known, robust."""
 
+import threading
+
 import numpy as np
 import pytest
 
@@ -305,6 +307,12 @@ class TestWorkers:
         assert type(second.center) is np.ndarray, "an array in memory, whose file is gone"
         assert second.center.shape == first.center.shape
         assert second.outside.any(axis=1).all(), "what workers did came back"
+
+    def test_a_callback_need_not_reach_other_processes(self, world):
+        vocabulary, sentences = world
+        lock = threading.Lock()  # which no other process could be given
+        settings = {"dimension": 4, "epochs": 1, "workers": 2}
+        training.train_skipgram(sentences, vocabulary.counts, on_epoch=lambda *_: lock, **settings)
 
     def test_more_workers_than_sentences(self):
         model = training.train_skipgram(
