@@ -88,7 +88,9 @@ def _sections(records: Sequence[Record]) -> Iterator[str]:
     short = [row for row in rows if row.reached is False]
     if short:
         yield "## Goals that are not reached, and why\n"
-        yield from (f"- {_name(row)}: {row.why or 'no reason is known'}." for row in short)
+        for why in dict.fromkeys(row.why for row in short):
+            names = "; ".join(_name(row) for row in short if row.why == why)
+            yield f"- {names}: {why or 'no reason is known'}."
         yield ""
     yield "## What else was found\n"
     yield from (f"- {_name(row)}: {row.note}." for row in rows if row.note and not row.absent)

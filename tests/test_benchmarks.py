@@ -6,6 +6,7 @@ import doctest
 import json
 import math
 import re
+import subprocess
 import sys
 import types
 from concurrent.futures import ThreadPoolExecutor
@@ -102,6 +103,25 @@ def test_a_run_writes_its_record_where_it_is_asked_to(tmp_path, capsys, monkeypa
     assert found.versions["numpy"] == np.__version__
 
 
+def test_a_record_names_the_commit_and_whether_code_differs_from_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(results, "ROOT", tmp_path)
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    assert results.commit() == ""
+    code, table = tmp_path / "nlp_course" / "a.py", tmp_path / "benchmarks" / "RESULTS.md"
+    for file in (code, table):
+        file.parent.mkdir()
+        file.write_text("1\n")
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@example.org"]
+    for words in (["init", "-q"], ["add", "."], ["commit", "-qm", "a"]):
+        subprocess.run([*git, *words], check=True)
+    clean = results.commit()
+    assert re.fullmatch("[0-9a-f]{8,}", clean)
+    table.write_text("2\n")
+    assert results.commit() == clean, "the table is what is written, not what is measured"
+    code.write_text("2\n")
+    assert results.commit() == f"{clean}+"
+
+
 def test_the_table_holds_the_newest_record_of_each_subject():
     old, new = record("one", "2026-01-01 00:00"), record("one", "2026-01-02 00:00")
     other = record("two", "2026-01-01 12:00")
@@ -158,13 +178,14 @@ def test_only_goals_that_are_not_reached_have_their_reason_in_the_page():
     rows = [
         results.compared("fast", "b", [1.0], [3.0], "s", 2.0, why="never seen"),
         results.compared("slow", "b", [1.0], [1.0], "s", 2.0, why="it waits for the disk"),
+        results.compared("slow too", "c", [1.0], [1.0], "s", 2.0, why="it waits for the disk"),
         results.compared("slower", "b", [2.0], [1.0], "s", 2.0),
         results.compared("slowest", "b", [3.0], [1.0], "s", why="there is no goal"),
     ]
     page = report.page([record("one", "2026-01-01 00:00", *rows)])
     said = page.partition("## Goals that are not reached, and why\n\n")[2].partition("\n##")[0]
     assert said.strip().splitlines() == [
-        "- slow, beside b: it waits for the disk.",
+        "- slow, beside b; slow too, beside c: it waits for the disk.",
         "- slower, beside b: no reason is known.",
     ]
     reached = report.page([record("one", "2026-01-01 00:00", rows[0])])
