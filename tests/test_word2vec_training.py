@@ -311,7 +311,7 @@ class TestWorkers:
     def test_a_callback_need_not_reach_other_processes(self, world):
         vocabulary, sentences = world
         lock = threading.Lock()  # which no other process could be given
-        settings = {"dimension": 4, "epochs": 1, "workers": 2}
+        settings = {"epochs": 1, "workers": 2, "dimension": 4}
         training.train_skipgram(sentences, vocabulary.counts, on_epoch=lambda *_: lock, **settings)
 
     def test_more_workers_than_sentences(self):
