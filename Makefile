@@ -9,12 +9,14 @@ PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11 python; d
 	$$name -c '$(SUITABLE)' >/dev/null 2>&1 && { command -v $$name; break; }; done)
 BIN := .venv/bin
 CLASS := _build/class
+# Where the peers of benchmarks are that do not come with the course.
+PEERS ?= _build/peers
 # One thread a process: the builds and tests below already run two processes.
 export OMP_NUM_THREADS ?= 1
 # nbgrader starts `alembic` by name, and notebooks start `python3`.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help course test test-fast book pdf links colab assignments public grade-sample lint bench bench-grading clean
+.PHONY: help course test test-fast book pdf links colab assignments public grade-sample lint peers bench bench-grading clean
 
 help: ## list the targets
 	@echo "nlp_course: an executable course in natural language processing"
@@ -80,9 +82,13 @@ lint: .venv/.installed ## style, types and spelling; about 20 seconds
 	@$(BIN)/codespell
 	@$(BIN)/nbstripout --keep-id --verify $$(find assignments book solutions -name '*.ipynb' -not -path '*/.*' 2>/dev/null)
 
-bench: .venv/.installed ## our speed beside the peers', to benchmarks/RESULTS.md: all, or ONLY="NAMES"; about 2 hours
-	@echo "bench: measures beside the peers that are here (PEERS=FOLDER names others) and writes benchmarks/RESULTS.md (about 2 hours)"
-	@$(BIN)/python -m benchmarks $(if $(ONLY),--only $(ONLY))
+peers: ## whom bench measures beside and does not come with the course, to PEERS=FOLDER; about 10 minutes
+	@echo "peers: gets and builds nanoGPT, GloVe, KenLM, TRL, tiktoken, Otter to $(PEERS) (about 10 minutes)"
+	@PEERS="$(PEERS)" PYTHON="$(PYTHON)" benchmarks/peers.sh
+
+bench: .venv/.installed ## our speed beside the peers', to benchmarks/RESULTS.md: all, or ONLY="NAMES"; about an hour
+	@echo "bench: measures beside the peers that are here (make peers) and writes benchmarks/RESULTS.md (about an hour)"
+	@PEERS="$(PEERS)" $(or $(wildcard $(PEERS)/.venv/bin/python),$(BIN)/python) -m benchmarks $(if $(ONLY),--only $(ONLY))
 
 bench-grading: .venv/.installed ## grading beside nbgrader on 20 submissions; about 2 minutes
 	@echo "bench-grading: grades 20 submissions, and the same with nbgrader (about 2 minutes)"

@@ -1,6 +1,6 @@
 """All benchmarks, one process each, and the table of what they find.
 
-    python -m benchmarks                          all: hours, on a machine that does nothing else
+    python -m benchmarks                          all: an hour, on a machine that does nothing else
     python -m benchmarks --only ngram subword     these; the rest of the table stays
     python -m benchmarks --only ngram -- --rounds 9
     python -m benchmarks --table                  the table anew, nothing measured

@@ -29,10 +29,6 @@ from torch import Tensor, nn
 from benchmarks import results
 from nlp_course import alignment_dpo, huggingface, training
 
-HOW_TO_GET_IT = """\
-TRL is not installed. To have it, with the versions of the course's other packages as they are:
-
-    .venv/bin/python -m pip install -c requirements.txt trl"""
 WORK, PEER, GOAL = "DPO: a step, 4 layers, d 128, 8 pairs", "TRL DPOTrainer", 1.5
 VOCABULARY, STOP, PAD = 512, 0, 1
 PROMPT, ANSWER, BATCH = 16, 32, 8
@@ -206,7 +202,7 @@ def library() -> Any:
         import datasets  # noqa: F401  # which TRL needs for its data
         import trl
     except ImportError:
-        print(HOW_TO_GET_IT)
+        results.say_absent(PEER)
         return None
     return trl
 
@@ -248,7 +244,7 @@ def main() -> None:
     transformers.logging.set_verbosity_error()
     trl = library()
     if trl is None:
-        rows = [results.absent(WORK, PEER, GOAL, HOW_TO_GET_IT)]
+        rows = [results.absent(WORK, PEER, GOAL)]
     else:
         rows = [compare(trl, options.steps, options.rounds)]
     results.finish("dpo", options, rows, results.installed("trl", "transformers"))

@@ -136,7 +136,7 @@ def compare(options: argparse.Namespace, folder: Path) -> list[Row]:
     tests = list(tested_points(made.source))
     peer = otter.program()
     if peer is None:
-        print(otter.HOW_TO_INSTALL)
+        results.say_absent(OTTER)
     few = list(made.notebooks)[: options.stock]
     for_otter = []
     for student in few:
@@ -177,7 +177,7 @@ def _row(name: str, ours: Graded, peer: Graded | None, size: int) -> Row:
     """Submissions a minute of a class of this size; a peer has graded its first ones alone."""
     work = f"grading: {size} submissions, {results.cores()} cores"
     if peer is None:
-        return results.absent(work, name, GOALS[name], otter.HOW_TO_INSTALL)
+        return results.absent(work, name, GOALS[name])
     graded = len(peer.marks)
     seconds = ours.first + ours.others, peer.first + peer.others / (graded - 1) * (size - 1)
     rates = [[60 * size / side] for side in seconds]

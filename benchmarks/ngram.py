@@ -1,6 +1,6 @@
 """Modified Kneser–Ney: fitting, scoring and perplexity, beside KenLM and NLTK.
 
-    PEERS=~/peers python -m benchmarks.ngram [--corpus brown] [--orders 3 5] [--rounds 5]
+    PEERS=_build/peers python -m benchmarks.ngram [--corpus brown] [--orders 3 5] [--rounds 5]
 
 PEERS names the folder in which KenLM is built, as kenlm/build/bin/lmplz. Its Python binding (the
 package `kenlm`) scores; where it is not installed, only fitting is compared. Both sides get the
@@ -41,17 +41,6 @@ TRIED_STRINGS = (
     "one split of the whole text, which was not faster, and NumPy's sorting of the words, which "
     "took several times as long"
 )
-HOW_TO_BUILD = """\
-KenLM's program is not there. Build it and name the folder that it lies in:
-
-    git clone https://github.com/kpu/kenlm ~/peers/kenlm
-    cmake -S ~/peers/kenlm -B ~/peers/kenlm/build -DCMAKE_BUILD_TYPE=Release
-    make -C ~/peers/kenlm/build lmplz
-    PEERS=~/peers python -m benchmarks --only ngram"""
-HOW_TO_INSTALL = """\
-KenLM's Python package is not installed. To have it:
-
-    .venv/bin/python -m pip install -c requirements.txt kenlm"""
 
 
 class Seconds(NamedTuple):
@@ -73,7 +62,7 @@ def program() -> Path | None:
     """Where lmplz is, or None, said aloud."""
     path = results.peer_path("kenlm", "build", "bin", "lmplz")
     if path is None:
-        print(HOW_TO_BUILD)
+        results.say_absent("KenLM's program")
     return path
 
 
@@ -82,7 +71,7 @@ def binding() -> Any:
     try:
         import kenlm
     except ImportError:
-        print(HOW_TO_INSTALL)
+        results.say_absent("KenLM's binding")
         return None
     return kenlm
 
@@ -166,7 +155,7 @@ def compare(path: Path, kenlm: Any, files: Files, order: int, rounds: int) -> li
     score, peer_name = f"n-grams: score, order {order}, from", "KenLM's binding"
     if kenlm is None:
         print(f"perplexity: course {perplexity:.6f}", flush=True)
-        return [*rows, results.absent(f"{score} strings", peer_name, GOAL_SCORE, HOW_TO_INSTALL)]
+        return [*rows, results.absent(f"{score} strings", peer_name, GOAL_SCORE)]
     from_texts, from_id_lists, peer_rates = zip(*rates, strict=True)
     apart = abs(perplexity / peer_perplexity - 1)
     note = f"perplexity {peer_perplexity:.4f} and {perplexity:.4f}, apart by {apart:.0e} of it"
@@ -287,7 +276,7 @@ def main() -> None:
                     # It scores with a model that the program has made.
                     (f"n-grams: score, order {order}, from strings", "KenLM's binding", GOAL_SCORE),
                 ):
-                    rows.append(results.absent(work, peer, goal, HOW_TO_BUILD))
+                    rows.append(results.absent(work, peer, goal))
             else:
                 rows += compare(path, kenlm, files, order, arguments.rounds)
         for order in arguments.orders:

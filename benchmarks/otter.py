@@ -1,14 +1,12 @@
 """Submissions graded by Otter-Grader: the course's test cells as its tests, and its program.
 
-Otter runs where it is installed, in an environment that has the packages of the notebooks; the
-variable OTTER names its program, else it is looked for beside this Python.
+Otter runs in the environment of this Python, which has the packages of the notebooks.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -21,11 +19,6 @@ from nbformat import NotebookNode
 
 from nlp_course.grading.notebooks import question_of, questions, tested_points
 
-HOW_TO_INSTALL = """\
-Otter-Grader is not there. Install it, and name its program if it lies in another environment:
-
-    .venv/bin/python -m pip install -c requirements.txt otter-grader
-    OTTER=~/peers/otter/bin/otter python -m benchmarks --only grading"""
 TEST = """\
 from otter.test_files import test_case
 
@@ -41,11 +34,9 @@ def {function}(env):
 
 
 def program() -> Path | None:
-    """Where `otter` is, or None."""
-    named = os.environ.get("OTTER")
+    """Where `otter` is, in the environment of this Python, or None."""
     beside = Path(sys.executable).with_name("otter")
-    found = shutil.which(Path(named).expanduser() if named else beside)
-    return Path(found) if found else None
+    return beside if beside.exists() else None
 
 
 def version() -> dict[str, str]:

@@ -85,6 +85,8 @@ def _sections(records: Sequence[Record]) -> Iterator[str]:
         "or, where there is no peer, the most that a figure may be.\n"
     )
     yield table(rows)
+    if any(row.absent for row in rows):
+        yield "`make peers` gets those that were absent.\n"
     short = [row for row in rows if row.reached is False]
     if short:
         yield "## Goals that are not reached, and why\n"
@@ -93,13 +95,9 @@ def _sections(records: Sequence[Record]) -> Iterator[str]:
             yield f"- {names}: {why or 'no reason is known'}."
         yield ""
     yield "## What else was found\n"
-    yield from (f"- {_name(row)}: {row.note}." for row in rows if row.note and not row.absent)
+    yield from (f"- {_name(row)}: {row.note}." for row in rows if row.note)
     yield "\n## When and with what\n"
     yield from map(_run, records)
-    missing = dict.fromkeys(row.note for row in rows if row.absent)
-    if missing:
-        yield "\n## Peers that were absent\n"
-        yield from map(_how_to, missing)
     curves = [curve for record in records for curve in record.curves]
     if curves:
         yield "\n## How cost grows\n"
@@ -159,13 +157,6 @@ def _run(record: Record) -> str:
     source = f"commit {record.commit}" if record.commit else ""
     parts = (f"{record.date} UTC", source, f"{record.minutes:g} minutes", settings, peers)
     return f"- `{record.subject}`: {'; '.join(filter(None, parts))}"
-
-
-def _how_to(text: str) -> str:
-    """A sentence stays one, and the commands under it become a block."""
-    sentences, _, commands = text.partition("\n\n")
-    block = "\n".join(line.removeprefix("    ") for line in commands.splitlines())
-    return f"{sentences}\n\n```\n{block}\n```\n"
 
 
 def _picture(curve: Curve) -> str:

@@ -39,7 +39,7 @@ class Row(NamedTuple):
     ratio : speed, course / peer, the median of the rounds' ratios; above 1 the course is faster
     goal : the ratio that is wanted at least; without a peer, what `ours` may be at most
     rounds : how often both were measured, in turn; 0 where the peer is absent
-    note : what else tells whether the comparison is fair; how to get a peer that is absent
+    note : what else tells whether the comparison is fair
     why : what keeps the ratio below the goal, where it does not reach it, and what was tried
     """
 
@@ -166,9 +166,14 @@ def _median(values: Sequence[float] | np.ndarray) -> float:
     return float(f"{np.median(values):.4g}")
 
 
-def absent(work: str, peer: str, goal: float | None, how: str) -> Row:
-    """A row for a peer that is not there, with how to get it."""
-    return Row(work, peer, None, None, "", None, goal, 0, how)
+def absent(work: str, peer: str, goal: float | None) -> Row:
+    """A row for a peer that is not there."""
+    return Row(work, peer, None, None, "", None, goal, 0)
+
+
+def say_absent(peer: str) -> None:
+    """A line for who waits for the figures."""
+    print(f"{peer} is not there, and is left out; to have it: make peers")
 
 
 def peer_path(*parts: str) -> Path | None:

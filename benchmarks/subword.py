@@ -38,10 +38,6 @@ GOAL, GOAL_TIKTOKEN = 1.0, 0.8
 REMEMBERED = 1 << 16  # words, by the course's default
 BYTES = 256  # the smallest vocabulary: nothing is merged
 GPT2_UNITS = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s"
-HOW_TO_INSTALL = """\
-tiktoken is not installed. To have it:
-
-    .venv/bin/python -m pip install -c requirements.txt tiktoken"""
 
 
 def tiktoken_library() -> Any:
@@ -49,7 +45,7 @@ def tiktoken_library() -> Any:
     try:
         import tiktoken
     except ImportError:
-        print(HOW_TO_INSTALL)
+        results.say_absent(TIKTOKEN)
         return None
     return tiktoken
 
@@ -145,7 +141,7 @@ def compare(lines: list[str], size: int, rounds: int, tiktoken: Any) -> list[Row
     if tiktoken is None:
         return [
             *rows,
-            results.absent(f"BPE: encode, {on}", TIKTOKEN, GOAL_TIKTOKEN, HOW_TO_INSTALL),
+            results.absent(f"BPE: encode, {on}", TIKTOKEN, GOAL_TIKTOKEN),
         ]
     ours = [rate for rate, _ in first]
     ours_again = [(rate, theirs) for (rate, _), theirs in zip(again, other, strict=True)]

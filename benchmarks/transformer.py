@@ -1,6 +1,6 @@
 """A small GPT: a step of training and generation with a cache, beside nanoGPT and Hugging Face.
 
-    PEERS=~/peers python -m benchmarks.transformer [--rounds 30] [--larger 5] [--threads 1]
+    PEERS=_build/peers python -m benchmarks.transformer [--rounds 30] [--larger 5] [--threads 1]
 
 PEERS names the folder in which nanoGPT lies, as nanoGPT/model.py; without it only Hugging Face's
 GPT-2 is compared. All have nanoGPT's settings for a CPU: batches of 12 blocks of 64 characters of
@@ -38,11 +38,6 @@ from nlp_course.causal import random_blocks
 from nlp_course.decoding_processors import TopP
 from nlp_course.transformer import Settings, TransformerLM
 
-HOW_TO_GET_IT = """\
-nanoGPT is not there, and is left out. To have it, clone it and name the folder that it lies in:
-
-    git clone https://github.com/karpathy/nanoGPT ~/peers/nanoGPT
-    PEERS=~/peers python -m benchmarks --only transformer"""
 HUGGING_FACE, NANOGPT = "Hugging Face GPT-2", "nanoGPT"
 GOAL_HUGGING_FACE, GOAL_NANOGPT, GOAL_GENERATION = 1.25, 1.0, 2.5
 # Operations in which torch computes, and which any such model has to call.
@@ -98,7 +93,7 @@ def nanogpt() -> ModuleType | None:
     """Its one file as a module, or None, said aloud."""
     path = results.peer_path("nanoGPT", "model.py")
     if path is None:
-        print(HOW_TO_GET_IT)
+        results.say_absent(NANOGPT)
         return None
     spec = importlib.util.spec_from_file_location("nanogpt_model", path)
     module = importlib.util.module_from_spec(spec)
@@ -228,7 +223,7 @@ def compare_training(
         ),
     )
     if module is None:
-        no_biases = results.absent(work, NANOGPT, GOAL_NANOGPT, HOW_TO_GET_IT)
+        no_biases = results.absent(work, NANOGPT, GOAL_NANOGPT)
     else:
         no_biases = results.compared(
             work,

@@ -1,6 +1,6 @@
 """Skip-gram with negative sampling: words a second and quality, beside gensim.
 
-    python -m benchmarks.word2vec [--epochs 5] [--seeds 3] [--corpus word-corpus]
+    python -m benchmarks.word2vec [--epochs 5] [--seeds 3] [--corpus brown]
 
 gensim has one thread, and then two; the course has one process, and then two. gensim reads
 sentences from lists or from a file, and which is faster depends on the threads: an epoch of each,
@@ -192,7 +192,7 @@ def compare(corpus: Corpus, epochs: int, seeds: int, skipgram: bool, peer: Peer)
 def main() -> None:
     """Read the settings, run every comparison, print."""
     parser = results.parser(__doc__)
-    parser.add_argument("--corpus", default="word-corpus", help="a name of nlp_course.data")
+    parser.add_argument("--corpus", default="brown", help="a name of nlp_course.data")
     parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--seeds", type=int, default=3)
     arguments = parser.parse_args()

@@ -274,7 +274,9 @@ def _continued(
     read = ids
     for end in range(begin, begin + length):
         logits, state = model(read, state)
-        last = processed(processors, text[:, :end], logits[:, -1].float())  # (batch, V)
+        last = logits[:, -1].float()  # (batch, V)
+        if processors:
+            last = processed(processors, text[:, :end], last)
         if stop is not None:
             last = last.masked_fill(over[:, None], 0.0)  # of a text that is over none is needed
         check_possible(last)

@@ -70,20 +70,20 @@ def test_a_goal_is_the_least_ratio_and_without_a_peer_the_largest_figure():
     assert results.bounded("work", [0.3], "s", 0.3).reached
     assert not results.bounded("work", [0.31], "s", 0.3).reached
     assert results.compared("work", "peer", [1.0], [2.0], "s").reached is None
-    assert results.absent("work", "peer", 2.0, "how").reached is None
+    assert results.absent("work", "peer", 2.0).reached is None
 
 
 def test_a_verdict_says_whether_the_goal_is_reached():
     row = results.compared("work", "peer", [2.0], [3.0], "s", 1.6)
     assert results.verdict(row) == "1.50 x; goal at least 1.6 x: not reached"
-    assert results.verdict(results.absent("work", "peer", 2.0, "how")) == "peer absent"
+    assert results.verdict(results.absent("work", "peer", 2.0)) == "peer absent"
 
 
 # Records
 
 
 def test_records_come_back_from_json_as_they_were():
-    rows = results.bounded("a", [1.0], "s", 0.3, "note"), results.absent("b", "peer", 2.0, "how")
+    rows = results.bounded("a", [1.0], "s", 0.3, "note"), results.absent("b", "peer", 2.0)
     written = [record("one", "2026-01-01 00:00", *rows, curves=[curve()])]
     assert results.loads(results.dumps(written)) == written
 
@@ -149,10 +149,8 @@ def test_a_peer_is_found_under_the_folder_that_peers_names(tmp_path, monkeypatch
 
 
 def test_a_peer_that_is_absent_has_a_row_and_is_told_how_to_get():
-    how = "It is not there. To have it:\n\n    pip install it"
-    page = report.page([record("one", "2026-01-01 00:00", results.absent("work", "it", 2.0, how))])
-    assert "| work | it |  | peer absent |  | ≥ 2 |  |\n" in page
-    assert "To have it:\n\n```\npip install it\n```\n" in page
+    page = report.page([record("one", "2026-01-01 00:00", results.absent("work", "it", 2.0))])
+    assert "| work | it |  | peer absent |  | ≥ 2 |  |\n\n`make peers` gets" in page
 
 
 def test_a_row_says_figures_ratio_goal_and_rounds():

@@ -178,20 +178,6 @@ def run_anew(
     return [page for page in new if page in env.found_docs and new[page] != old.get(page)]
 
 
-def number_by_chapter(_app: Sphinx, env: BuildEnvironment) -> list[str]:
-    """Number figures, equations and exercises within their chapter: 3.1, 3.2 in 03-….md.
-
-    Sphinx counts them through the book, so a chapter put in front would change all numbers.
-    """
-    for page, kinds in env.toc_fignumbers.items():
-        chapter = re.match(r"\d+", page)
-        if chapter:
-            for numbers in kinds.values():
-                for count, name in enumerate(numbers, start=1):
-                    numbers[name] = (int(chapter[0]), count)
-    return []
-
-
 def write_references(app: Sphinx, env: BuildEnvironment) -> None:
     """Write down what the book calls each label and where its terms are, for the notebooks."""
 
@@ -235,8 +221,6 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("config-inited", leave_out_thebe)
     app.connect("config-inited", ask_others_alone, priority=900)
     app.connect("env-get-outdated", run_anew)
-    # Sphinx numbers at the usual priority, 500.
-    app.connect("env-get-updated", number_by_chapter, priority=600)
     app.connect("env-check-consistency", write_references)
     app.connect("doctree-resolved", finish_page)
     app.connect("html-page-context", print_scripts_once, priority=600)

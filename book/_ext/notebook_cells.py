@@ -6,6 +6,7 @@ import ast
 import re
 import symtable
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 
 from IPython.core.inputtransformer2 import TransformerManager
 from nbformat import NotebookNode
@@ -38,9 +39,15 @@ def exported(cells: Sequence[NotebookNode]) -> list[str]:
     return sources[::-1]
 
 
+@cache
+def as_python(source: str) -> str:
+    """A cell as Python reads it, with calls of IPython for magics. Remembered: it takes a while."""
+    return TransformerManager().transform_cell(source)
+
+
 def _in_magic(source: str) -> set[str]:
     """The words of a cell of which some is not Python: it may need whatever it names."""
-    magic = TransformerManager().transform_cell(source).strip() != source.strip()
+    magic = as_python(source).strip() != source.strip()
     plain = bool(_statements(source)) and not magic
     return set() if plain else set(re.findall(r"\w+", source))
 
@@ -74,7 +81,7 @@ def without(source: str, drop: Test) -> str:
 
 def _statements(source: str) -> list[ast.stmt]:
     try:
-        return ast.parse(TransformerManager().transform_cell(source)).body
+        return ast.parse(as_python(source)).body
     except SyntaxError:
         # A page may show a syntax error.
         return []

@@ -13,6 +13,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from copy import deepcopy
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ from jupyter_cache.base import CacheBundleIn
 from jupyter_cache.executors.utils import single_nb_execution
 from myst_nb.core.read import is_myst_markdown_notebook, read_myst_markdown_notebook
 from nbformat import NotebookNode
+
+from notebook_cells import as_python
 
 ROOT = Path(__file__).resolve().parents[2]
 BOOK = ROOT / "book"
@@ -60,7 +63,13 @@ def read_text(name: str) -> str:
 
 def read_notebook(name: str) -> NotebookNode:
     """A page as a notebook without outputs, exactly as Sphinx will read it."""
-    return read_myst_markdown_notebook(read_text(name), path=str(BOOK / f"{name}.md"))
+    return deepcopy(_parsed(name, read_text(name)))
+
+
+@cache
+def _parsed(name: str, text: str) -> NotebookNode:
+    """Remembered: a build asks for every page several times."""
+    return read_myst_markdown_notebook(text, path=str(BOOK / f"{name}.md"))
 
 
 def data_sets(name: str) -> list[str]:
@@ -82,13 +91,10 @@ def data_sets(name: str) -> list[str]:
 
 
 def _nodes(notebook: NotebookNode) -> Iterator[ast.AST]:
-    from IPython.core.inputtransformer2 import TransformerManager
-
-    magic = TransformerManager()
     for cell in notebook.cells:
         if cell.cell_type == "code":
             try:
-                yield from ast.walk(ast.parse(magic.transform_cell(cell.source)))
+                yield from ast.walk(ast.parse(as_python(cell.source)))
             except SyntaxError:
                 # A cell may show a syntax error; one that must not have it fails when it runs.
                 continue
@@ -105,12 +111,8 @@ def page_key(name: str, generated: bool = False) -> str:
 
 def modules(name: str) -> set[Path]:
     """The package's files that a page's cells use, directly or through others."""
-    return _modules(_nodes(read_notebook(name)))
-
-
-def _modules(tree: Iterator[ast.AST]) -> set[Path]:
     found: set[Path] = set()
-    waiting = _imported(tree)
+    waiting = set(_imported_by_page(name, read_text(name)))
     while waiting:
         path = waiting.pop()
         if path not in found:
@@ -121,8 +123,14 @@ def _modules(tree: Iterator[ast.AST]) -> set[Path]:
 
 
 @cache
+def _imported_by_page(name: str, text: str) -> set[Path]:
+    """Remembered, as what is imported by a module: a build asks about every page twice."""
+    return _imported(_nodes(_parsed(name, text)))
+
+
+@cache
 def _imported_by(module: Path) -> set[Path]:
-    """Remembered: pages share most modules, and a build asks about every page twice."""
+    """Remembered: pages share most modules."""
     return _imported(ast.walk(ast.parse(module.read_text(encoding="utf-8"))))
 
 

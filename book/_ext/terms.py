@@ -184,30 +184,47 @@ def _paragraph(link: nodes.Node) -> nodes.Element | None:
     return paragraph
 
 
+def _indexes(env: BuildEnvironment) -> set[str]:
+    """Pages that have an index."""
+    if not hasattr(env, "course_term_indexes"):
+        env.course_term_indexes = set()  # type: ignore[attr-defined]
+    indexes: set[str] = env.course_term_indexes
+    return indexes
+
+
 def forget_page(_app: Sphinx, env: BuildEnvironment, page: str) -> None:
-    """Forget the uses of a page that is read anew or gone."""
+    """Forget the uses, or the index, of a page that is read anew or gone."""
     _uses(env).pop(page, None)
+    _indexes(env).discard(page)
 
 
 def merge_pages(
     _app: Sphinx, env: BuildEnvironment, pages: Iterable[str], other: BuildEnvironment
 ) -> None:
-    """Take over the uses in pages that another process read."""
+    """Take over what another process found in the pages that it read."""
     _uses(env).update({page: _uses(other)[page] for page in pages if page in _uses(other)})
+    _indexes(env).update(_indexes(other).intersection(pages))
 
 
 def write_again(_app: Sphinx, env: BuildEnvironment) -> list[str]:
-    """Pages to write although they were not read: if the glossary was, all that have cards."""
-    read = {term.page: env.all_docs[term.page] for term in defined(env)}
-    before = getattr(env, "course_glossary_read", None)
-    env.course_glossary_read = read  # type: ignore[attr-defined]
-    return [] if read == before else list(_uses(env))
+    """Pages to write although they were not read.
+
+    If the glossary was read, all that have cards; if a page uses other terms than before or has
+    another title, the index.
+    """
+    glossary = {term.page: env.all_docs[term.page] for term in defined(env)}
+    uses = {page: (env.titles[page].astext(), terms) for page, terms in _uses(env).items()}
+    before = getattr(env, "course_terms_before", None)
+    env.course_terms_before = glossary, uses  # type: ignore[attr-defined]
+    if before is None or before[0] != glossary:
+        return [*uses, *_indexes(env)]
+    return [] if before[1] == uses else list(_indexes(env))
 
 
 def note_index(app: Sphinx, doctree: nodes.document) -> None:
-    """Read a page with the index at each build, for any other may have changed."""
+    """Remember a page with the index, to write it anew where others change."""
     if next(doctree.findall(term_index), None) is not None:
-        app.env.note_reread()
+        _indexes(app.env).add(app.env.docname)
 
 
 def fill_index(app: Sphinx, doctree: nodes.document, page: str) -> None:

@@ -267,6 +267,14 @@ def test_what_changes_reaches_cards_and_index_of_pages_that_did_not(tmp_path):
     assert entry(build(source)["terms"], "gamma") == []
 
 
+def test_where_nothing_changed_nothing_is_written(tmp_path):
+    source = write(tmp_path)
+    build(source)
+    for page in (tmp_path / "html").glob("*.html"):
+        page.write_text("not written", encoding="utf-8")
+    assert {str(page) for page in build(source).values()} == {"not written"}
+
+
 def test_glossary_whose_table_lacks_a_term_fails_the_build(tmp_path):
     source = write(tmp_path, table='[alpha]\nfa = "الف"\n\n[gamma]\n')
     with pytest.raises(RuntimeError, match=r"does not have the glossary's terms in order: .'beta'"):
