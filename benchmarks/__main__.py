@@ -56,7 +56,8 @@ def main() -> None:
         settings = [*(SUBJECTS[subject] if options.quick else ()), *words]
         if not run(subject, settings, folder):
             failed.append(subject)
-    put_together(folder, folder if options.quick else report.HERE)
+    if options.table or len(failed) < len(options.only or SUBJECTS):
+        put_together(folder, folder if options.quick else report.HERE)
     if failed:
         sys.exit(f"Not measured, for the errors above: {', '.join(failed)}")
 
@@ -71,8 +72,10 @@ def run(subject: str, settings: Sequence[str], folder: Path) -> bool:
     """Measure one subject in a process of its own; whether that went well."""
     print(f"\n== {subject} {' '.join(settings)}", flush=True)
     begun = time.perf_counter()
+    record = folder / f"{subject}.json"
+    record.unlink(missing_ok=True)  # where this fails, what was before is not taken for it
     command = [sys.executable, "-m", f"benchmarks.{subject}", *settings]
-    done = subprocess.run([*command, "--record", str(folder / f"{subject}.json")], cwd=ROOT)
+    done = subprocess.run([*command, "--record", str(record)], cwd=ROOT)
     print(f"== {subject}: {(time.perf_counter() - begun) / 60:.1f} minutes", flush=True)
     return done.returncode == 0
 

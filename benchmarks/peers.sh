@@ -16,10 +16,10 @@ checkout nanoGPT karpathy/nanoGPT 3adf61e154c3fe3fca428ad6bc3818b27a3b8291
 checkout GloVe stanfordnlp/GloVe 52f7dbc512be3f72e9c11e7cbb19dfdfa4651e9c
 checkout kenlm kpu/kenlm 4cb443e60b7bf2c0ddf3c745378f76cb59e254e5
 make --silent -C "$peers/GloVe"
-cmake -S "$peers/kenlm" -B "$peers/kenlm/build" -DCMAKE_BUILD_TYPE=Release > "$peers/kenlm.log"
-cmake --build "$peers/kenlm/build" --target lmplz --parallel 2 >> "$peers/kenlm.log"
+cmake -S "$peers/kenlm" -B "$peers/kenlm/build" -DCMAKE_BUILD_TYPE=Release > "$peers/kenlm.log" 2>&1
+cmake --build "$peers/kenlm/build" --target lmplz --parallel 2 >> "$peers/kenlm.log" 2>&1
 
 "${PYTHON:-python3}" -m venv "$peers/.venv"
-pip="$peers/.venv/bin/python -m pip --disable-pip-version-check -q"
-$pip install -r requirements.txt -r benchmarks/requirements.txt
-$pip install --no-deps -e .
+install() { "$peers/.venv/bin/python" -m pip install --disable-pip-version-check -q "$@"; }
+install -r requirements.txt -r benchmarks/requirements.txt
+install --no-deps -e .

@@ -81,8 +81,8 @@ def _sections(records: Sequence[Record]) -> Iterator[str]:
     yield "## Beside the peers\n"
     yield (
         "Each figure is the median of the rounds. A ratio is of speed, course to peer, the median "
-        "of the rounds' ratios: above 1 the course is faster. A goal is the least ratio wanted, "
-        "or, where there is no peer, the most that a figure may be.\n"
+        "of the rounds' ratios, with their range: above 1 the course is faster. A goal is the "
+        "least ratio wanted, or, where there is no peer, the most that a figure may be.\n"
     )
     yield table(rows)
     if any(row.absent for row in rows):
@@ -93,6 +93,7 @@ def _sections(records: Sequence[Record]) -> Iterator[str]:
         for why in dict.fromkeys(row.why for row in short):
             names = "; ".join(_name(row) for row in short if row.why == why)
             yield f"- {names}: {why or 'no reason is known'}."
+        yield from (f"- {_name(row)}: the results differ." for row in short if row.same is False)
         yield ""
     yield "## What else was found\n"
     yield from (f"- {_name(row)}: {row.note}." for row in rows if row.note)
@@ -102,9 +103,9 @@ def _sections(records: Sequence[Record]) -> Iterator[str]:
     if curves:
         yield "\n## How cost grows\n"
         yield (
-            "Each point is a median of rounds. The dashed line is the law that theory expects, "
-            "through the middle of the points; the slope is the exponent fitted to their "
-            "logarithms.\n"
+            "Each point is a median of rounds; those of grading are of one run. The dashed line "
+            "is the law that theory expects, through the middle of the points; the slope is the "
+            "exponent fitted to their logarithms.\n"
         )
         yield from (f"{_picture(curve)}\n" for curve in curves)
 
@@ -128,8 +129,15 @@ def _cells(row: Row) -> tuple[str, ...]:
         f"{results.written(figure)} {row.unit}" if figure is not None else ""
         for figure in (row.ours, row.theirs)
     )
-    ratio = "" if row.ratio is None else f"{row.ratio:.{_digits(row)}f}"
-    return (row.work, row.peer or "–", ours, theirs, ratio, _goal(row), str(row.rounds))
+    return (row.work, row.peer or "–", ours, theirs, _ratio(row), _goal(row), str(row.rounds))
+
+
+def _ratio(row: Row) -> str:
+    """With its range, where there was more than one round."""
+    if row.ratio is None:
+        return ""
+    shown, *span = (f"{figure:.{_digits(row)}f}" for figure in (row.ratio, *row.span))
+    return f"{shown} ({'–'.join(span)})" if row.rounds > 1 and span else shown
 
 
 def _digits(row: Row) -> int:

@@ -41,6 +41,8 @@ class Row(NamedTuple):
     rounds : how often both were measured, in turn; 0 where the peer is absent
     note : what else tells whether the comparison is fair
     why : what keeps the ratio below the goal, where it does not reach it, and what was tried
+    span : the least and the greatest of the rounds' ratios
+    same : whether both sides found the same; None where that is not asked
     """
 
     work: str
@@ -53,6 +55,8 @@ class Row(NamedTuple):
     rounds: int
     note: str = ""
     why: str = ""
+    span: tuple[float, ...] = ()
+    same: bool | None = None
 
     @property
     def absent(self) -> bool:
@@ -61,9 +65,11 @@ class Row(NamedTuple):
 
     @property
     def reached(self) -> bool | None:
-        """Whether the goal is reached; None without a goal or without a figure."""
+        """Whether the goal is reached, with the same results; None without a goal or a figure."""
         if self.goal is None or self.ours is None:
             return None
+        if self.same is False:
+            return False
         return self.ours <= self.goal if self.ratio is None else self.ratio >= self.goal
 
 
@@ -130,6 +136,7 @@ def compared(
     rate: bool = False,
     note: str = "",
     why: str = "",
+    same: bool | None = None,
 ) -> Row:
     """A row from the figures of each round.
 
@@ -137,6 +144,7 @@ def compared(
     ----------
     rate : the figures say how much is done in a time, not how long it takes
     why : what would keep the ratio below the goal, and what was tried
+    same : whether both sides found the same, if that is asked
 
     Raises
     ------
@@ -151,7 +159,8 @@ def compared(
         raise ValueError(f"{work}: {len(ours)} rounds of ours, {len(theirs)} of {peer}'s")
     ratios = np.divide(ours, theirs) if rate else np.divide(theirs, ours)
     figures = (_median(ours), _median(theirs), unit, _median(ratios))
-    return Row(work, peer, *figures, goal, len(ours), note, why)
+    span = _median([ratios.min()]), _median([ratios.max()])
+    return Row(work, peer, *figures, goal, len(ours), note, why, span, same)
 
 
 def bounded(
@@ -310,9 +319,11 @@ def checked_out(name: str, *parts: str) -> dict[str, str]:
     folder = peer_path(*parts)
     if folder is None:
         return {}
+    if not (folder / ".git").exists():  # git would look in the folders around it
+        return {name: "commit unknown"}
     command = ["git", "-C", str(folder), "rev-parse", "--short=8", "HEAD"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    return {name: done.stdout.strip() or "commit unknown"}
+    return {name: done.stdout.strip()}
 
 
 def dumps(records: Sequence[Record]) -> str:
@@ -331,5 +342,5 @@ def _plain(record: Record) -> dict[str, Any]:
 
 
 def _record(*, rows: list[dict], curves: list[dict], **others: Any) -> Record:
-    made = [Row(**row) for row in rows], [Curve(**curve) for curve in curves]
-    return Record(**others, rows=made[0], curves=made[1])
+    made = [Row(**{**row, "span": tuple(row["span"])}) for row in rows]
+    return Record(**others, rows=made, curves=[Curve(**curve) for curve in curves])

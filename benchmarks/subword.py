@@ -6,9 +6,9 @@ The text is the beginning of the corpus, or all of it where it is shorter. All s
 lines and one thread. The libraries are compiled Rust, the course plain Python. Training is timed
 from lines to tokenizer. Encoding is timed from lines to ids, line by line as a training script
 would, with a tokenizer that has met no word yet, and again once it has; the library's best form for
-many lines, `encode_batch_fast`, is what it is compared with. tiktoken only encodes: it gets the
-course's merges, and `encode_ordinary_batch`. In every round one side runs after the other; a ratio
-is the median of the rounds' ratios.
+many lines, `encode_batch_fast`, in batches, is what it is compared with. tiktoken only encodes: it
+gets the course's merges. In every round one side runs after the other, without Python's garbage
+collector; a ratio is the median of the rounds' ratios.
 """
 
 import json
@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 
 # Read when the library is loaded: one thread, as the course has.
 os.environ.setdefault("RAYON_NUM_THREADS", "1")
@@ -32,11 +33,13 @@ except ImportError:
 from benchmarks import results
 from benchmarks.results import Row
 from nlp_course import data, subword
+from nlp_course.collector import collector_paused
 
 LIBRARY, TIKTOKEN = "Hugging Face tokenizers", "tiktoken"
 GOAL, GOAL_TIKTOKEN = 1.0, 0.8
 REMEMBERED = 1 << 16  # words, by the course's default
 BYTES = 256  # the smallest vocabulary: nothing is merged
+BATCH = 256  # lines that the library encodes at a time: faster than all, whose results fill memory
 GPT2_UNITS = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s"
 
 
@@ -76,7 +79,8 @@ def encode_library(
 ) -> tuple[float, list[list[int]]]:
     """Seconds, and the ids of each line."""
     start = time.perf_counter()
-    encoded = [line.ids for line in tokenizer.encode_batch_fast(lines)]
+    batches = (lines[at : at + BATCH] for at in range(0, len(lines), BATCH))
+    encoded = [line.ids for batch in batches for line in tokenizer.encode_batch_fast(batch)]
     return time.perf_counter() - start, encoded
 
 
@@ -100,16 +104,18 @@ def as_tiktoken(tiktoken: Any, bpe: subword.BPE) -> Any:
     return tiktoken.Encoding("course", pat_str=GPT2_UNITS, mergeable_ranks=ranks, special_tokens={})
 
 
+@collector_paused()
 def compare(lines: list[str], size: int, rounds: int, tiktoken: Any) -> list[Row]:
     """Train and encode with all in turn, print a table, and return its rows."""
     megabytes = sum(len(line.encode()) for line in lines) / 1e6
     on = f"{size:,} pieces, {megabytes:.2g} MB"
     print(f"\n{on}")
     print(f"{'':10}{'round':>6}{'train, s':>10}{'first, MB/s':>13}{'again, MB/s':>13}")
-    trained, first, again, other = [], [], [], []
+    trained, reading, first, again, other = [], [], [], [], []
     for number in range(rounds):
         their_seconds, peer = train_library(lines, size)
         our_seconds, bpe = train_course(lines, size)
+        reading.append((train_course(lines, BYTES)[0], train_library(lines, BYTES)[0]))
         their_first, expected = encode_library(peer, lines)
         our_first, found = encode_course(bpe, lines)
         their_again, _ = encode_library(peer, lines)
@@ -133,10 +139,11 @@ def compare(lines: list[str], size: int, rounds: int, tiktoken: Any) -> list[Row
             *zip(*trained, strict=True),
             "s",
             GOAL,
-            why=_why_training(lines, len(bpe.merges), *zip(*trained, strict=True)),
+            why=_why_training(len(bpe.merges), np.array(trained), np.array(reading)),
             note=f"merges {len(bpe.merges):,} and {merges:,}",
+            same=len(bpe.merges) == merges,
         ),
-        encoding_row(on, LIBRARY, *zip(*first, strict=True), found, expected, again),
+        encoding_row(on, LIBRARY, *zip(*first, strict=True), found, expected, again, ""),
     ]
     if tiktoken is None:
         return [
@@ -145,23 +152,45 @@ def compare(lines: list[str], size: int, rounds: int, tiktoken: Any) -> list[Row
         ]
     ours = [rate for rate, _ in first]
     ours_again = [(rate, theirs) for (rate, _), theirs in zip(again, other, strict=True)]
-    return [*rows, encoding_row(on, TIKTOKEN, ours, other, found, ids, ours_again)]
+    why = _why_encoding(lines, ours, ours_again, other, megabytes)
+    return [*rows, encoding_row(on, TIKTOKEN, ours, other, found, ids, ours_again, why)]
 
 
 def _why_training(
-    lines: list[str], merges: int, ours: Sequence[float], theirs: Sequence[float]
+    merges: int, trained: Float[np.ndarray, "round side"], reading: Float[np.ndarray, "round side"]
 ) -> str:
     """What is left when both have only read the text, with no merge to learn."""
-    reading = train_course(lines, BYTES)[0], train_library(lines, BYTES)[0]
-    course, peer = (
-        1e6 * (np.median(seconds) - read) / merges
-        for seconds, read in zip((ours, theirs), reading, strict=True)
+    read = np.median(reading, axis=0)
+    course, peer = 1e6 * (np.median(trained, axis=0) - read) / merges
+    return (
+        f"to read the text takes the course {read[0]:.2f} s and the peer {read[1]:.2f} s; then a "
+        f"merge takes {course:.0f} µs in Python's lists and dictionaries, and {peer:.0f} µs in the "
+        "peer's compiled code. Tried: lists of the words that have a pair, in place of sets, a few "
+        "per cent faster, and kept; a search in each word by list.index, slower"
+    )
+
+
+def _why_encoding(
+    lines: list[str],
+    first: Sequence[float],
+    again: list[tuple[float, float]],
+    peer: Sequence[float],
+    megabytes: float,
+) -> str:
+    """What cutting the text into units alone takes, and what new words take."""
+    start = time.perf_counter()
+    units = sum(len(subword.pre_tokenize(line)) for line in lines)
+    cutting = time.perf_counter() - start
+    new, met, whole = (
+        1e9 * megabytes / np.median(rates) / units
+        for rates in (first, [rate for rate, _ in again], peer)
     )
     return (
-        f"to read the text takes the course {reading[0]:.2f} s and the peer {reading[1]:.2f} s; "
-        f"then a merge takes {course:.0f} µs in Python's lists and dictionaries, and {peer:.0f} µs "
-        "in the peer's compiled code. Tried: lists of the words that have a pair, in place of "
-        "sets, a few per cent faster, and kept; a search in each word by list.index, slower"
+        f"the package regex takes {1e9 * cutting / units:.0f} ns to cut off a unit of the text, "
+        f"with its look-up in Python and the array it is {met:.0f} ns, and {new:.0f} ns where a "
+        f"word that is met for the first time is merged in Python, too; tiktoken takes "
+        f"{whole:.0f} ns for everything. Tried: words that are pieces without merging, which "
+        "helps no row over its goal"
     )
 
 
@@ -173,18 +202,25 @@ def encoding_row(
     found: list[np.ndarray],
     expected: list[list[int]],
     again: list[tuple[float, float]],
+    why: str,
 ) -> Row:
     """Megabytes a second of a tokenizer that has met no word yet; what it does then is a note."""
     same = all(ids.tolist() == others for ids, others in zip(found, expected, strict=True))
     ratio = np.median([rate / other for rate, other in again])
     note = f"ids of all lines {'equal' if same else 'NOT equal'}; once words are met {ratio:.2f}"
     goal = GOAL if peer == LIBRARY else GOAL_TIKTOKEN
-    work = f"BPE: encode, {on}"
-    why = (
-        "a word that is met for the first time is merged in Python, and in a short text many are; "
-        f"on the same lines, once their words are met, the ratio is {ratio:.2f}"
+    return results.compared(
+        f"BPE: encode, {on}",
+        peer,
+        ours,
+        theirs,
+        "MB/s",
+        goal,
+        rate=True,
+        note=note,
+        why=why,
+        same=same,
     )
-    return results.compared(work, peer, ours, theirs, "MB/s", goal, rate=True, note=note, why=why)
 
 
 def beginning(corpus: str, megabytes: float) -> list[str]:

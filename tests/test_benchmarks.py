@@ -73,6 +73,20 @@ def test_a_goal_is_the_least_ratio_and_without_a_peer_the_largest_figure():
     assert results.absent("work", "peer", 2.0).reached is None
 
 
+def test_no_goal_is_reached_by_other_results():
+    row = results.compared("work", "peer", [1.0], [3.0], "s", 2.0, same=False)
+    assert row.reached is False
+    page = report.page([record("one", "2026-01-01 00:00", row)])
+    assert "≥ 2, not reached" in page
+    assert "- work, beside peer: the results differ.\n" in page
+
+
+def test_a_ratio_stands_beside_its_range_over_the_rounds():
+    row = results.compared("work", "peer", [1.0, 1.0, 1.0], [3.0, 2.0, 2.5], "s")
+    assert row.span == (2.0, 3.0)
+    assert "| 2.50 (2.00–3.00) |" in report.table([row])
+
+
 def test_a_verdict_says_whether_the_goal_is_reached():
     row = results.compared("work", "peer", [2.0], [3.0], "s", 1.6)
     assert results.verdict(row) == "1.50 x; goal at least 1.6 x: not reached"
@@ -83,7 +97,11 @@ def test_a_verdict_says_whether_the_goal_is_reached():
 
 
 def test_records_come_back_from_json_as_they_were():
-    rows = results.bounded("a", [1.0], "s", 0.3, "note"), results.absent("b", "peer", 2.0)
+    rows = [
+        results.bounded("a", [1.0], "s", 0.3, "note"),
+        results.absent("b", "peer", 2.0),
+        results.compared("c", "peer", [1.0, 1.0], [2.0, 3.0], "s", same=True),
+    ]
     written = [record("one", "2026-01-01 00:00", *rows, curves=[curve()])]
     assert results.loads(results.dumps(written)) == written
 
@@ -219,6 +237,18 @@ def test_the_committed_table_is_what_the_committed_records_give():
     assert {path.name for path in HERE.glob("growth-*.svg")} == plots
 
 
+def test_every_subject_is_in_the_committed_table():
+    records = results.loads((HERE / "results.json").read_text("utf-8"))
+    assert {each.subject for each in records} == set(runner.SUBJECTS)
+
+
+def test_in_every_committed_row_both_sides_found_the_same():
+    records = results.loads((HERE / "results.json").read_text("utf-8"))
+    same = [row.same for each in records for row in each.rows]
+    assert False not in same
+    assert True in same
+
+
 def test_every_committed_row_below_its_goal_says_why():
     records = results.loads((HERE / "results.json").read_text("utf-8"))
     below = [row for each in records for row in each.rows if row.reached is False]
@@ -255,7 +285,9 @@ def test_a_benchmark_that_fails_stops_no_other(tmp_path, monkeypatch, capfd):
         runner.main()
     assert ran == [("ngram", []), ("subword", [])]
     monkeypatch.undo()
+    (tmp_path / "nothing.json").write_text("[]", "utf-8")
     assert not runner.run("nothing", [], tmp_path)
+    assert not list(tmp_path.iterdir()), "what was measured before is not taken for it"
     assert "No module named benchmarks.nothing" in capfd.readouterr().err
 
 
@@ -321,7 +353,7 @@ def test_importing_the_package_brings_nothing_heavy_and_takes_less_than_its_goal
 
 
 def test_dpo_begins_at_log_two_where_policy_and_reference_are_one():
-    texts = dpo.pairs(2)
+    texts = dpo.pairs(2, 16)
     side = dpo.train_course(texts, 2)
     assert side.losses[0] == pytest.approx(math.log(2), abs=1e-6)
     assert side.losses[1] != side.losses[0]
@@ -329,7 +361,7 @@ def test_dpo_begins_at_log_two_where_policy_and_reference_are_one():
 
 
 def test_dpo_texts_end_once_and_are_what_the_tokenizer_reads_back():
-    prompts, chosen, rejected = dpo.pairs(1)
+    prompts, chosen, rejected = dpo.pairs(1, 4)
     assert len({tuple(row.tolist()) for row in prompts}) == dpo.BATCH
     for answers in (chosen, rejected):
         assert (answers == dpo.STOP).sum() == dpo.BATCH
@@ -389,7 +421,9 @@ def test_a_peers_time_for_a_class_is_that_of_its_first_and_of_the_mean_of_its_ot
     peer = grading.Graded(6.0, 4.0, [5.0, 4.0, 2.0])  # three: 6 s, and 2 s for each other
     row = grading._row(grading.NBGRADER, ours, peer, 8)
     assert (row.ours, row.theirs, row.ratio) == (48, 24, 2)
-    assert "grades 3 of them, the same marks for 2;" in row.note
+    assert "grades 3 of them, one at a time" in row.note
+    assert "the same marks for 2;" in row.note
+    assert row.reached is False, "other marks"
     assert grading._row(grading.OTTER, ours, None, 8).absent
 
 
