@@ -88,7 +88,7 @@ peers: ## whom bench measures beside and does not come with the course, to PEERS
 
 bench: .venv/.installed ## our speed beside the peers', to benchmarks/RESULTS.md: all, or ONLY="NAMES"; about an hour
 	@echo "bench: measures beside the peers that are here (make peers) and writes benchmarks/RESULTS.md (about an hour)"
-	@PEERS="$(PEERS)" $(or $(wildcard $(PEERS)/.venv/bin/python),$(BIN)/python) -m benchmarks $(if $(ONLY),--only $(ONLY))
+	@PEERS="$(PEERS)" $(BIN)/python -m benchmarks $(if $(ONLY),--only $(ONLY))
 
 bench-grading: .venv/.installed ## grading beside nbgrader on 20 submissions; about 2 minutes
 	@echo "bench-grading: grades 20 submissions, and the same with nbgrader (about 2 minutes)"

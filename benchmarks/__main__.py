@@ -36,6 +36,9 @@ SUBJECTS: dict[str, Sequence[str]] = {
     "growth": ("--points", "3", "--rounds", "1"),
 }
 
+# Their peers are packages, which `make peers` puts into an environment with the course.
+IN_LIBRARIES = {"ngram", "subword", "dpo"}
+
 
 def main() -> None:
     """Run what is asked, then write the table; 1 is the exit status where a benchmark failed."""
@@ -74,7 +77,8 @@ def run(subject: str, settings: Sequence[str], folder: Path) -> bool:
     begun = time.perf_counter()
     record = folder / f"{subject}.json"
     record.unlink(missing_ok=True)  # where this fails, what was before is not taken for it
-    command = [sys.executable, "-m", f"benchmarks.{subject}", *settings]
+    libraries = results.peer_path("libraries", "bin", "python") if subject in IN_LIBRARIES else None
+    command = [str(libraries or sys.executable), "-m", f"benchmarks.{subject}", *settings]
     done = subprocess.run([*command, "--record", str(record)], cwd=ROOT)
     print(f"== {subject}: {(time.perf_counter() - begun) / 60:.1f} minutes", flush=True)
     return done.returncode == 0

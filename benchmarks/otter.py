@@ -1,6 +1,6 @@
 """Submissions graded by Otter-Grader: the course's test cells as its tests, and its program.
 
-Otter runs in the environment of this Python, which has the packages of the notebooks.
+Otter runs in an environment of its own, which has the packages of the notebooks.
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +16,7 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
+from benchmarks import results
 from nlp_course.grading.notebooks import question_of, questions, tested_points
 
 TEST = """\
@@ -34,9 +34,8 @@ def {function}(env):
 
 
 def program() -> Path | None:
-    """Where `otter` is, in the environment of this Python, or None."""
-    beside = Path(sys.executable).with_name("otter")
-    return beside if beside.exists() else None
+    """Where `otter` is, in its environment, or None."""
+    return results.peer_path("otter", "bin", "otter")
 
 
 def version() -> dict[str, str]:

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The peers that do not come with the course: programs to a folder, packages to an environment in it.
+# The peers that do not come with the course: programs to a folder, packages to environments in it.
 # Needs git, a C++ compiler, CMake and Boost: apt-get install git g++ make cmake libboost-all-dev
 set -euo pipefail
 peers=$(realpath -m "${PEERS:-_build/peers}")
@@ -19,7 +19,13 @@ make --silent -C "$peers/GloVe"
 cmake -S "$peers/kenlm" -B "$peers/kenlm/build" -DCMAKE_BUILD_TYPE=Release > "$peers/kenlm.log" 2>&1
 cmake --build "$peers/kenlm/build" --target lmplz --parallel 2 >> "$peers/kenlm.log" 2>&1
 
-"${PYTHON:-python3}" -m venv "$peers/.venv"
-install() { "$peers/.venv/bin/python" -m pip install --disable-pip-version-check -q "$@"; }
-install -r requirements.txt -r benchmarks/requirements.txt
-install --no-deps -e .
+# An environment with the course in it and some packages. Otter has its own, so that the notebooks
+# that it runs import no more than those that the course runs.
+environment() {
+  "${PYTHON:-python3}" -m venv "$peers/$1"
+  "$peers/$1/bin/python" -m pip install --disable-pip-version-check -q -r requirements.txt "${@:2}"
+  "$peers/$1/bin/python" -m pip install --disable-pip-version-check -q --no-deps -e .
+}
+
+environment libraries kenlm==0.3.0 tiktoken==0.14.0 trl==1.16.0
+environment otter otter-grader==5.7.1 "setuptools<81" # of which Otter needs pkg_resources
