@@ -342,5 +342,5 @@ def _plain(record: Record) -> dict[str, Any]:
 
 
 def _record(*, rows: list[dict], curves: list[dict], **others: Any) -> Record:
-    made = [Row(**{**row, "span": tuple(row["span"])}) for row in rows]
+    made = [Row(**{**row, "span": tuple(row.get("span", ()))}) for row in rows]
     return Record(**others, rows=made, curves=[Curve(**curve) for curve in curves])
