@@ -164,10 +164,15 @@ def compared(
 
 
 def bounded(
-    work: str, values: Sequence[float], unit: str, goal: float | None = None, note: str = ""
+    work: str,
+    values: Sequence[float],
+    unit: str,
+    goal: float | None = None,
+    note: str = "",
+    why: str = "",
 ) -> Row:
     """A row without a peer: the median, and what it may be at most."""
-    return Row(work, "", _median(values), None, unit, None, goal, len(values), note)
+    return Row(work, "", _median(values), None, unit, None, goal, len(values), note, why)
 
 
 def _median(values: Sequence[float] | np.ndarray) -> float:

@@ -53,7 +53,8 @@ def answer_log_probabilities(
     model : π
     prompts : x
     answers : y, one for each prompt; or several, first one for each, then a second for each, and so
-        on: then each prompt is read once for all of its answers
+        on: then each prompt is read once for all of its answers, if the model has a state. What is
+        of one reading, as dropout, is then the same for them
 
     Raises
     ------
@@ -66,17 +67,31 @@ def answer_log_probabilities(
     tensor([[0.2500, 0.2500]])
     """
     _check(prompts, answers)
-    if len(answers) == len(prompts) or answers.shape[1] == 1:
+    if len(prompts) == 0 or len(answers) % len(prompts):
+        raise ValueError(
+            f"each prompt needs as many answers, got {len(answers)} for {len(prompts)} prompts"
+        )
+    logits = _after_shared_prompts(model, prompts, answers)
+    if logits is None:
         repeated = prompts.repeat(len(answers) // len(prompts), 1)
         logits, _ = model(torch.cat([repeated, answers[:, :-1]], dim=1), None)
         logits = logits[:, prompts.shape[1] - 1 :]
-    else:
-        first, state = model(prompts, None)
-        rows = torch.arange(len(answers), device=answers.device) % len(prompts)
-        later, _ = model(answers[:, :-1], select_rows(state, rows))
-        logits = torch.cat([first[rows, -1:], later], dim=1)
     log_p = torch.log_softmax(logits, dim=-1)  # (answers, answer, V)
     return log_p.gather(2, answers[:, :, None])[:, :, 0]
+
+
+def _after_shared_prompts(model: LanguageModel, prompts: Tensor, answers: Tensor) -> Tensor | None:
+    """Logits of several answers for each prompt, which is read once; None where it cannot be."""
+    if len(answers) == len(prompts):
+        return None
+    first, state = model(prompts, None)
+    if state is None:  # a model that remembers nothing has to read all at once
+        return None
+    rows = torch.arange(len(answers), device=answers.device) % len(prompts)
+    if answers.shape[1] == 1:
+        return first[rows, -1:]
+    later, _ = model(answers[:, :-1], select_rows(state, rows))
+    return torch.cat([first[rows, -1:], later], dim=1)
 
 
 def sequence_log_probability(
@@ -404,7 +419,3 @@ def _check(prompts: Tensor, answers: Tensor) -> None:
     for name, ids in (("prompt", prompts), ("answer", answers)):
         if ids.shape[1] == 0:
             raise ValueError(f"a {name} needs at least one token: give START or stop")
-    if len(prompts) == 0 or len(answers) % len(prompts):
-        raise ValueError(
-            f"each prompt needs as many answers, got {len(answers)} for {len(prompts)} prompts"
-        )

@@ -231,10 +231,12 @@ def roll_out(
     """
     was_training = policy.training
     policy.eval()
-    answers = sample(policy, prompts, length, seed=seed, stop=stop)
-    answers = F.pad(answers, (0, length - answers.shape[1]), value=stop)
-    log_p = answer_log_probabilities(policy, prompts, answers)
-    policy.train(was_training)
+    try:
+        answers = sample(policy, prompts, length, seed=seed, stop=stop)
+        answers = F.pad(answers, (0, length - answers.shape[1]), value=stop)
+        log_p = answer_log_probabilities(policy, prompts, answers)
+    finally:
+        policy.train(was_training)
     return Rollout(
         prompts,
         answers,

@@ -69,7 +69,8 @@ def load(
 ) -> dict[str, Any]:
     """Put a checkpoint back: into model, optimiser, loss and the global random generators.
 
-    Nothing is changed unless all of it fits. The file is read as data: it cannot run code.
+    Nothing is changed unless all of it fits. The file is read as data: it cannot run code. How a
+    step is computed, fused or not, goes on as it was in the file.
 
     Returns
     -------

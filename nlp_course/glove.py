@@ -279,15 +279,18 @@ def train_glove(
         context.values[:, dimension + 1],
     )
     bar = tqdm(total=epochs * table.nnz, unit="cell", unit_scale=True, disable=not progress)
-    with bar, np.errstate(over="raise", invalid="raise"):
+    with bar:
         for epoch in range(epochs):
             total = 0.0
             for number in rng.permutation(len(blocks)):
                 block = blocks[number]
                 try:
-                    loss, of_word, of_context = _half_gradients(block, word.values, context.values)
-                    word.step(of_word, learning_rate)
-                    context.step(of_context, learning_rate)
+                    with np.errstate(over="raise", invalid="raise"):
+                        loss, of_word, of_context = _half_gradients(
+                            block, word.values, context.values
+                        )
+                        word.step(of_word, learning_rate)
+                        context.step(of_context, learning_rate)
                 except FloatingPointError as error:
                     raise FloatingPointError(
                         f"training diverged in epoch {epoch + 1}: choose a learning_rate below "

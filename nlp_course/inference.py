@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain
 
 import torch
 from torch import nn
@@ -25,7 +26,8 @@ def inferring(model: object) -> Iterator[None]:
     Notes
     -----
     A tensor made inside cannot be trained on: copy what you return. Do not take parts away from a
-    module inside, nor copy it: the attributes would stay.
+    module inside, nor copy it: the attributes would stay; nor put others in their place behind its
+    back, as `torch.func.functional_call` does: the attributes hide them.
 
     Examples
     --------
@@ -37,7 +39,10 @@ def inferring(model: object) -> Iterator[None]:
     False
     """
     modules = list(model.modules()) if isinstance(model, nn.Module) else []
-    parts = [(vars(module), {**module._parameters, **module._modules}) for module in modules]
+    parts = [
+        (vars(module), {n: p for n, p in _parts(module) if n not in vars(module)})
+        for module in modules
+    ]
     try:
         for attributes, found in parts:
             attributes.update(found)
@@ -47,3 +52,7 @@ def inferring(model: object) -> Iterator[None]:
         for attributes, found in parts:
             for name in found:
                 attributes.pop(name, None)
+
+
+def _parts(module: nn.Module) -> Iterator[tuple[str, object]]:
+    return chain(module._parameters.items(), module._modules.items())

@@ -52,7 +52,7 @@ class PairCounts:
     words : symbols of each word, as ids
     frequencies : how often each word was seen
     counts : of each pair Σ_words frequency · occurrences in the word; 0 where it has gone
-    places : numbers of the words that have the pair, some maybe twice, and of some that had it
+    places : numbers of the words that have the pair, once an occurrence, and of some that had it
     """
 
     def __init__(self, words: Iterable[list[int]], frequencies: Iterable[int]) -> None:
@@ -81,7 +81,7 @@ class PairCounts:
         before: defaultdict[int, list[int]] = defaultdict(list)
         after: defaultdict[int, list[int]] = defaultdict(list)
         merged = 0
-        for number in self.places.pop(pair, ()):
+        for number in dict.fromkeys(self.places.pop(pair, ())):  # each word once, in order
             word = self.words[number]
             at, last = 0, len(word) - 1
             while at < last:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable, Iterable
-from functools import partial
 from typing import TypeAlias
 
 import numpy as np
@@ -19,10 +18,10 @@ Schedule: TypeAlias = Callable[[float], float]
 OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
     "sgd": torch.optim.SGD,
     "adagrad": torch.optim.Adagrad,
-    # Fused, a step is one pass over the numbers and not a dozen.
-    "adam": partial(torch.optim.Adam, fused=True),
-    "adamw": partial(torch.optim.AdamW, fused=True),
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
 }
+FUSING = ("cpu", "cuda", "mps")  # devices on which Adam has a fused step
 
 
 def constant(done: float) -> float:  # noqa: ARG001  (a schedule among others)
@@ -149,7 +148,13 @@ def make_optimizer(
         raise ValueError(f"learning_rate must be above 0 and finite, got {learning_rate}")
     if not 0 <= weight_decay < math.inf:
         raise ValueError(f"weight_decay must be at least 0 and finite, got {weight_decay}")
-    return OPTIMIZERS[optimizer](trained, lr=learning_rate, weight_decay=weight_decay)
+    # Fused, a step of Adam is one pass over the numbers and not a dozen; but it takes them in the
+    # order of memory, which is wrong for a parameter that is a part of another tensor.
+    fused = optimizer in ("adam", "adamw") and all(
+        p.is_contiguous() and p.is_floating_point() and p.device.type in FUSING for p in trained
+    )
+    way = {"fused": True} if fused else {}
+    return OPTIMIZERS[optimizer](trained, lr=learning_rate, weight_decay=weight_decay, **way)
 
 
 def check_settings(

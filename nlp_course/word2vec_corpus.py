@@ -131,13 +131,16 @@ class Corpus:
         return float(2 * window if self.settings.window_sampling == "fixed" else window + 1)
 
     def parts(self, number: int) -> list[Corpus]:
-        """The corpus cut between sentences into about equal parts, of which some may be empty."""
+        """The corpus cut between sentences, as equally as these allow; a part may be empty."""
         quiet = replace(self.settings, progress=False, on_epoch=None)  # that is for the whole
         places = np.linspace(0, len(self.words), number + 1).astype(np.int64)[1:-1]
-        ends = np.searchsorted(self.sentence, self.sentence[places])  # where its sentence begins
+        # Where the sentence of each place begins or ends, whichever is nearer.
+        begins = np.searchsorted(self.sentence, self.sentence[places], "left")
+        ends = np.searchsorted(self.sentence, self.sentence[places], "right")
+        cuts = np.where(places - begins <= ends - places, begins, ends)
         parts = []
         for words, sentence in zip(
-            np.split(self.words, ends), np.split(self.sentence, ends), strict=True
+            np.split(self.words, cuts), np.split(self.sentence, cuts), strict=True
         ):
             part = copy(self)
             part.words, part.sentence, part.settings = words, sentence, quiet
@@ -255,8 +258,8 @@ def words_per_step(settings: Settings, top_share: float, terms: float, at_most: 
     words = int(LARGEST_SUM / (settings.learning_rate * per_word))
     if words < 1:
         raise ValueError(
-            f"learning_rate {settings.learning_rate} makes training diverge with this window, "
-            f"vocabulary, negatives and workers: choose at most {LARGEST_SUM / per_word:.2g}"
+            f"learning_rate {settings.learning_rate} makes training diverge with these settings "
+            f"and this vocabulary: choose at most {LARGEST_SUM / per_word:.2g}"
         )
     return min(words, at_most)
 

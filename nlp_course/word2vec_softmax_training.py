@@ -46,7 +46,7 @@ def train_skipgram_softmax(
 
     The loss is that of `word2vec.naive_softmax_loss`. A center word's scores serve its whole
     window, so the time goes into V products for each center word. Parameters, errors and result
-    are those of `train_skipgram`.
+    are those of `train_skipgram`, but for its noise and its workers.
 
     Examples
     --------
@@ -113,7 +113,8 @@ def train_skipgram_hierarchical(
     """Train skip-gram with hierarchical softmax over the Huffman tree of the counts.
 
     The loss is that of `word2vec.hierarchical_softmax_loss`. Parameters and errors are those of
-    `train_skipgram`; `outside` holds the vectors of the tree's V − 1 inner nodes.
+    `train_skipgram`, but for its noise and its workers; `outside` holds the vectors of the tree's
+    V − 1 inner nodes.
 
     Examples
     --------

@@ -107,6 +107,32 @@ def test_a_prompt_read_once_for_several_answers_gives_the_same(make, length, sev
         assert_close(once, often)
 
 
+@pytest.mark.parametrize("length", [1, 5])
+def test_a_prompt_is_read_once_for_all_of_its_answers(length):
+    read = []
+
+    def watched(ids, state):
+        read.append(ids.numel())
+        return model(ids, state)
+
+    model = tiny()
+    prompts, answers = torch.tensor([[1, 2, 3]]), torch.ones(4, length, dtype=torch.long)
+    answer_log_probabilities(watched, prompts, answers)
+    assert sum(read) == 3 + 4 * (length - 1)
+
+
+def test_a_model_without_a_state_reads_the_prompt_with_each_answer():
+    def forgetful(ids, _state):
+        return model(ids, None)[0], None
+
+    model = tiny()
+    prompts, answers = torch.tensor([[1, 2], [2, 1]]), torch.tensor([[1, 2, 1]] * 4)
+    assert_close(
+        answer_log_probabilities(forgetful, prompts, answers),
+        answer_log_probabilities(model, prompts, answers),
+    )
+
+
 def test_prompts_with_more_answers_than_others_are_refused():
     prompts, answers = torch.tensor([[1], [2]]), torch.tensor([[1, 2]] * 3)
     with pytest.raises(ValueError, match="as many answers, got 3 for 2 prompts"):

@@ -22,6 +22,17 @@ from nlp_course.subword import BPE
 from nlp_course.subword_merges import END, learn_merges, merge_steps
 from nlp_course.wordpiece import WordPiece
 
+
+class Looked(list):
+    """A word that counts how often its symbols are looked at."""
+
+    times = 0
+
+    def __getitem__(self, at):
+        self.times += 1
+        return super().__getitem__(at)
+
+
 SMALL = ["Hello world, hello word. The world's words: 12 345, naïve; שלום"] * 2
 UNICODE = st.text(st.characters(exclude_categories=["Cs"]))
 
@@ -677,3 +688,11 @@ def test_merging_a_pair_says_how_often_and_what_is_new():
     assert (fresh, merged) == ({(2, 0)}, 7)
     assert table.words == [[2, 0, 1], [2]]
     assert {pair: n for pair, n in table.counts.items() if n} == {(2, 0): 2, (0, 1): 2}
+
+
+def test_a_word_is_gone_through_once_a_merge_however_often_it_has_the_pair():
+    table = subword_merges.PairCounts([[0] * 1000], [1])
+    table.words[0] = Looked(table.words[0])
+    assert table.merge((0, 0), 1)[1] == 500
+    assert table.words[0] == [1] * 500
+    assert table.words[0].times < 5 * 1000

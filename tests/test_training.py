@@ -10,7 +10,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 
-from nlp_course import training  # noqa: E402
+from nlp_course import training, training_setup  # noqa: E402
 from nlp_course.training_setup import uses_bfloat16  # noqa: E402
 
 nn = torch.nn
@@ -122,6 +122,36 @@ def test_frozen_parameters_stay_as_they_are(batches):
     training.train(model, cross_entropy, batches, epochs=1, weight_decay=0.1, **HERE)
     assert torch.equal(model[0].weight, frozen)
     assert not torch.equal(model[3].weight, free)
+
+
+@pytest.mark.parametrize("name", ["adam", "adamw"])
+@pytest.mark.parametrize("cut", [np.s_[:, :2], np.s_[::2], np.s_[:2]])
+def test_parts_of_a_tensor_move_as_by_torchs_plain_optimiser(name, cut):
+    """The fused step takes numbers in the order of memory, whatever the strides."""
+    moved = []
+    for make in (
+        lambda parameters: training_setup.make_optimizer(name, parameters, 0.1, 0.0),
+        lambda parameters: training_setup.OPTIMIZERS[name](
+            parameters, lr=0.1, weight_decay=0.0, fused=False
+        ),
+    ):
+        table = torch.arange(16.0).view(4, 4)
+        part = torch.nn.Parameter(table[cut])
+        optimizer = make([part])
+        for _ in range(2):
+            optimizer.zero_grad()
+            (part**2).sum().backward()
+            optimizer.step()
+        moved.append(table)
+    assert torch.allclose(*moved)
+
+
+def test_complex_numbers_can_be_trained():
+    part = torch.nn.Parameter(torch.ones(2, dtype=torch.complex64))
+    optimizer = training_setup.make_optimizer("adam", [part], 0.1, 0.0)
+    part.abs().sum().backward()
+    optimizer.step()
+    assert part.abs().max() < 1
 
 
 def test_an_optimiser_of_torch_keeps_the_rate_of_each_group(examples):

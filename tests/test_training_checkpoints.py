@@ -241,6 +241,16 @@ def test_how_a_step_is_computed_makes_no_other_training(batches, tmp_path):
         assert torch.equal(one, other)
 
 
+def test_a_checkpoint_that_names_how_a_step_is_computed_goes_on(batches, tmp_path):
+    """As those of version 0.8.0 did."""
+    file, settings = tmp_path / "run.pt", settings_of(batches, epochs=1)
+    training.train(model_with(), noisy_loss, batches, checkpoint=file, **settings)
+    content = torch.load(file, weights_only=True)
+    content["settings"] |= {"fused of group 0": None, "foreach of group 0": None}
+    torch.save(content, file)
+    training.train(model_with(), noisy_loss, batches, checkpoint=file, **settings)
+
+
 def test_other_frozen_parameters_are_another_training(batches, tmp_path):
     path, settings = tmp_path / "frozen.pt", settings_of(batches, epochs=1)
     training.train(model_with(), noisy_loss, batches, checkpoint=path, **settings)

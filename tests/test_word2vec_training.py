@@ -295,6 +295,12 @@ class TestWorkers:
         assert whole == list(range(len(sentences))), "no sentence is in two parts"
         assert max(len(part.words) for part in parts) <= 32 / number + 12
 
+    def test_parts_are_cut_at_the_nearest_end_of_a_sentence(self):
+        sentences = [np.arange(length) % 2 for length in (600, 400)]
+        settings = word2vec_corpus.Settings(2, 2, 1, 0.1, None, "fixed", False, None)
+        parts = word2vec_corpus.Corpus(sentences, np.ones(2), settings).parts(2)
+        assert [len(part.words) for part in parts] == [600, 400]
+
     @pytest.mark.parametrize("trainer", SAMPLING)
     def test_two_workers_learn_as_much_as_one(self, trainer, world):
         vocabulary, sentences = world
@@ -319,6 +325,7 @@ class TestWorkers:
             HOPE * 2, np.full(5, 2), dimension=4, subsample=None, workers=3
         )
         assert np.isfinite(model.center).all()
+        assert model.outside.any(axis=1).all(), "all were trained on"
 
     def test_steps_are_as_much_shorter_as_there_are_workers(self):
         sizes = []
